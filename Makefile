@@ -1,0 +1,65 @@
+# make            what the targets do
+# make demo       the whole workflow on the bundled data
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+CORES ?= 2
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-input
+TORCH := torch==2.13.0
+CONFIGS = $(wildcard configs/*.yaml)
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help setup demo test clean
+
+help: ## show this list
+	@echo 'usage: make TARGET'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	@echo 'settings: PYTHON=python3.12  CORES=4  TORCH_INDEX_URL=... (a package index with the torch build to use)'
+
+setup: $(VENV)/ready-dev ## make .venv with the package and the development tools
+
+demo: $(VENV)/ready ## train, score, explain and report on the bundled data (results/demo)
+	@$(BIN)/python workflows/recover.py
+	@$(BIN)/snakemake --profile configs/profiles/local --cores $(CORES) --configfile configs/demo.yaml
+
+test: $(VENV)/ready-dev ## lint, dry runs and all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check Snakefile workflows
+	$(BIN)/snakemake --lint
+	@for config in $(CONFIGS); do \
+	    echo "dry run: $$config"; \
+	    $(BIN)/snakemake --dry-run --quiet --nolock --forceall --cores 1 --configfile "$$config"; \
+	done
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+clean: ## remove .venv, results and caches
+	rm -rf .venv results .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are younger than pyproject.toml, so a second run installs nothing. An editable install needs
+# no renewal when the sources change.
+$(VENV)/ready: pyproject.toml | $(VENV)/bin/python
+	$(PIP) $(TORCH) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL))
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo 'python3 is missing: install Python 3.11 or later (Debian: apt-get install python3 python3-venv),' \
+	         'or say PYTHON=/path/to/python3' >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "$$($(PYTHON) --version) is too old: genomelm needs 3.11 or later; say make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo 'the venv module is missing: install it (Debian and Ubuntu: apt-get install python3-venv)' >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,59 @@
+# From a genome and variants to trained models, scores and a report. Every rule calls the `genomelm` command only.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+from genomelm.commands.workflow_config import read_workflow_config
+from genomelm.errors import UsageError
+
+min_version("9.20")
+
+# The demo is the default, never a base that another config is merged into.
+if not workflow.configfiles:
+
+    configfile: "configs/demo.yaml"
+
+
+try:
+    FLOW, MANIFEST = read_workflow_config(config)
+except UsageError as error:
+    print(f"genomelm: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+
+# Jobs find the commands of the environment that runs Snakemake, activated or not; recover.py knows them by the mark.
+path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+os.environ.update(PATH=path, GENOMELM_WORKFLOW=os.getcwd())
+
+# Where models run on a GPU, their rules ask the scheduler for one.
+GPU = {"gpu": 1} if FLOW.device == "cuda" else {}
+
+
+pathvars:
+    results=FLOW.results,
+    logs=f"{FLOW.results}/logs",
+    benchmarks=f"{FLOW.results}/benchmarks",
+
+
+wildcard_constraints:
+    task="|".join(FLOW.tasks) or "(?!)",
+    locus="|".join(FLOW.interpret) or "(?!)",
+    seed="[0-9]+",
+
+
+include: "workflows/rules/fetch.smk"
+include: "workflows/rules/prepare.smk"
+include: "workflows/rules/patch.smk"
+include: "workflows/rules/train.smk"
+include: "workflows/rules/evaluate.smk"
+include: "workflows/rules/score.smk"
+include: "workflows/rules/interpret.smk"
+include: "workflows/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/report/report.html",
+        "<results>/summary.json",

@@ -1,0 +1,135 @@
+"""The `genomelm` command: registers the verbs, and turns errors into one line and an exit code.
+
+A verb's module is imported when the verb is called, so `genomelm --help` imports none of them.
+"""
+
+import importlib
+import logging
+import sys
+import traceback
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from genomelm.errors import GenomelmError, Interrupted
+
+# verb: (module:function, one line for `genomelm --help`)
+VERBS = {
+    "doctor": ("genomelm.commands.doctor:doctor", "Show versions, devices, threads and caches of this installation."),
+    "fetch": ("genomelm.commands.fetch:fetch", "Fetch one file of a data manifest, verified and indexed."),
+    "patch": ("genomelm.commands.patch:patch", "Fit a patcher on a genome and store its patch boundaries."),
+    "pretrain": ("genomelm.commands.pretrain:pretrain", "Train a language model on a genome."),
+    "finetune": ("genomelm.commands.finetune:finetune", "Train a task head on labelled data."),
+    "evaluate": ("genomelm.commands.evaluate:evaluate", "Measure a model on held-out data beside baselines."),
+    "predict": ("genomelm.commands.predict:predict", "Write a task model's predictions for sequences."),
+    "score": ("genomelm.commands.score:score", "Annotate the variants of a VCF with a model's scores."),
+    "attribute": ("genomelm.commands.attribute:attribute", "Compute per-base attributions over an interval."),
+    "report": ("genomelm.commands.report:report", "Turn a results folder into one HTML report and a summary."),
+}
+
+logger = logging.getLogger("genomelm")
+
+
+class Verb(TyperCommand):
+    """A verb as listed by `genomelm --help`; its real command is imported when it is called."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        return load_verb(self.name).make_context(info_name, args, parent=parent, **extra)
+
+
+class Verbs(TyperGroup):
+    """The group of all verbs; an error below it becomes one line and an exit code."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: Verb(name, help=text, rich_markup_mode="rich") for name, (_, text) in VERBS.items()}
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if ctx.params["debug"]:
+                traceback.print_exc()
+            raise typer.Exit(report_error(error)) from error
+
+
+def load_verb(name: str) -> Any:
+    """Import the function of a verb and return it as a command."""
+    module, function = VERBS[name][0].split(":")
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    single.command(name)(getattr(importlib.import_module(module), function))
+    return typer.main.get_command(single)
+
+
+def report_error(error: BaseException) -> int:
+    """Print one line about `error` to stderr and return the exit code that belongs to it."""
+    if isinstance(error, KeyboardInterrupt):
+        text, code = "interrupted; the same command continues where it can", Interrupted.exit_code
+    elif isinstance(error, GenomelmError):
+        text, code = str(error), error.exit_code
+    elif isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("genomelm"):
+        text, code = f"this needs the Python package {error.name!r}, which is not installed; {_remedy(error.name)}", 5
+    else:
+        text = f"unexpected {type(error).__name__}: {error} (run `genomelm --debug ...` for the traceback)"
+        code = 1
+    typer.secho(f"genomelm: {text}", err=True, fg="red" if code != Interrupted.exit_code else None)
+    return code
+
+
+def _remedy(module: str | None) -> str:
+    """Return how to install the distribution of a missing module: with the extra that names it, if one does."""
+    import re
+    from importlib import metadata
+
+    wanted = (module or "").split(".")[0].lower().replace("_", "-")
+    for requirement in metadata.requires("genomelm") or []:
+        name, _, marker = requirement.partition(";")
+        extra = re.search(r"extra == ['\"](\w+)['\"]", marker)
+        if extra and re.split(r"[<>=!~\[ ]", name.strip())[0].lower().replace("_", "-") == wanted:
+            return f"pip install 'genomelm[{extra.group(1)}]'"
+    return "install genomelm again, with its dependencies"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        typer.echo(f"genomelm {metadata.version('genomelm')}")
+        raise typer.Exit
+
+
+def _start(
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error; allowed after the verb too."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Warnings and errors only."),
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and stop.", callback=_print_version, is_eager=True
+    ),
+) -> None:
+    """Genome language models: train, score variants, explain, report."""
+    start_logging(logging.WARNING if quiet else logging.INFO)
+
+
+def start_logging(level: int) -> None:
+    """Send the package's log lines to stderr: stdout belongs to results."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"))
+    logger.handlers = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+app = typer.Typer(cls=Verbs, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.callback()(_start)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; `--debug` may stand anywhere before a `--`."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--debug" in options:
+        arguments.remove("--debug")
+        arguments.insert(0, "--debug")
+    app(args=arguments, prog_name="genomelm")

@@ -1,0 +1,58 @@
+"""What a model is made of: frozen dataclasses for the shell, the backbones and the head."""
+
+from dataclasses import dataclass
+
+from genomelm.settings import setting
+
+
+@dataclass(frozen=True)
+class ShellConfig:
+    """The byte-latent shell that every backbone shares."""
+
+    alphabet: str = setting("dna", "letters that the model reads and predicts", choices=("dna", "rna", "protein"))
+    objective: str = setting("causal", "causal: row i predicts base i+1, from BOS", choices=("causal",))
+    local_width: int = setting(64, "width of byte states", minimum=8)
+    local_heads: int = setting(4, "attention heads between bytes and patches", minimum=1)
+    local_taps: int = setting(9, "taps of the local convolutions, bases", minimum=1)
+    dilation: int = setting(4, "dilation of every second local layer", minimum=1)
+    encoder_layers: int = setting(2, "local layers before pooling", minimum=0)
+    decoder_layers: int = setting(2, "local layers after reading the patches back", minimum=0)
+    kmers: tuple[int, ...] = setting((3, 4, 5), "k of each exact k-mer table")
+    width: int = setting(128, "width of patch states", minimum=8)
+    window: int = setting(2, "patches that a byte reads back", minimum=1)
+    target_length: int = setting(1024, "bases that the model is meant to reach", minimum=1)
+
+
+@dataclass(frozen=True)
+class HyenaConfig:
+    """The Hyena-GLT backbone over patches."""
+
+    layers: int = setting(2, "Hyena blocks", minimum=1)
+    order: int = setting(2, "order N of the Hyena operator", minimum=2)
+    hidden: int = setting(256, "hidden width of the gated MLP", minimum=8)
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """What stands on the byte states."""
+
+    kind: str = setting("causal_lm", "task of the head", choices=("causal_lm", "sequence_classification", "regression"))
+    outputs: int = setting(1, "classes, or regression targets", minimum=1)
+    queries: int = setting(8, "learned queries that pool the byte states beside their mean", minimum=1)
+    dropout: float = setting(0.0, "dropout before the last layer", minimum=0, maximum=0.9)
+    task: str = setting("", "name of the task, as it appears in VCF tags")
+    mean: float = setting(0.0, "regression: mean of the training labels, added back to the output")
+    scale: float = setting(1.0, "regression: standard deviation of the training labels")
+
+
+@dataclass(frozen=True)
+class HyenaGLTSettings:
+    """A model file of configs/models with family hyena_glt."""
+
+    family: str = setting("hyena_glt", "backbone family", choices=("hyena_glt",))
+    shell: ShellConfig = setting(factory=ShellConfig)
+    backbone: HyenaConfig = setting(factory=HyenaConfig)
+
+
+FAMILIES = {"hyena_glt": HyenaGLTSettings}
+FORMAT_VERSION = 1

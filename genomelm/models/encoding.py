@@ -1,0 +1,72 @@
+"""From strings to a padded batch: BOS, ids, mask and patch starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from genomelm.patching.patcher import Patcher
+from genomelm.seq.alphabet import BOS, PAD
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Model inputs of several records.
+
+    Attributes:
+        ids: (b, l) int64, BOS first, PAD after the end.
+        mask: (b, l) bool, False at padding.
+        starts: (b, l+1) bool, patch starts.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    starts: torch.Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on `device`."""
+        return Batch(self.ids.to(device), self.mask.to(device), self.starts.to(device))
+
+    def inputs(self) -> dict[str, torch.Tensor]:
+        """Return the keyword arguments of GenomeModel.forward."""
+        return {"input_ids": self.ids, "attention_mask": self.mask, "patch_starts": self.starts}
+
+
+def make_batch(records: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> Batch:
+    """Pad records to one length.
+
+    Args:
+        records: ids (l,) int64 each, without BOS.
+        starts: start flags (l+1,) bool each; the last tells whether the byte after the end would
+            start a patch.
+    """
+    length = 1 + max((len(r) for r in records), default=0)
+    ids = np.full((len(records), length), PAD)
+    mask = np.zeros((len(records), length), bool)
+    flags = np.zeros((len(records), length + 1), bool)
+    for row, (record, start) in enumerate(zip(records, starts, strict=True)):
+        end = 1 + len(record)
+        ids[row, 0], ids[row, 1:end] = BOS, record
+        mask[row, :end] = True
+        flags[row, 0], flags[row, 1 : end + 1] = True, start
+        flags[row, 1] = True  # BOS is a patch of its own
+    return Batch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(flags))
+
+
+def segment_records(patcher: Patcher, records: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return start flags (l+1,) bool for each record, from its own first byte."""
+    return [patcher.marks(record) for record in records]
+
+
+def starts_of_rows(patcher: Patcher, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Segment the rows of a padded batch: (b, l+1) bool on the ids' device."""
+    rows = ids.cpu().numpy()
+    flags = np.zeros((rows.shape[0], rows.shape[1] + 1), bool)
+    ends = np.full(len(rows), rows.shape[1]) if mask is None else mask.sum(1).cpu().numpy()
+    for row, end in zip(range(len(rows)), ends, strict=True):
+        first = int(end > 0 and rows[row, 0] == BOS)
+        flags[row, 0] = True
+        flags[row, first : end + 1] |= patcher.marks(rows[row, first:end])
+        flags[row, first] = True
+    return torch.from_numpy(flags).to(ids.device)

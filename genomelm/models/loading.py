@@ -1,0 +1,88 @@
+"""From a checkpoint directory to a model: keys, shapes, format and patcher are checked first."""
+
+import difflib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from genomelm.errors import IntegrityError, UsageError
+from genomelm.models.config import FORMAT_VERSION
+from genomelm.models.model import BACKBONES, CLASSES, GenomeModel, HyenaGLTConfig
+from genomelm.patching.patcher import Patcher
+
+CONFIGS = {"genomelm_hyena_glt": HyenaGLTConfig}
+OURS = {"shell", "backbone", "head", "format_version"}
+TRANSFORMERS = {"architectures", "dtype", "model_type", "transformers_version", "torch_dtype"}
+"""Keys that transformers writes into config.json by itself."""
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+def load_model(path: str | Path, device: torch.device | str = "cpu") -> GenomeModel:
+    """Load a model that `save_pretrained` wrote, in eval mode, with its patcher.
+
+    Args:
+        path: directory with config.json, model.safetensors and patcher/.
+        device: where the weights go.
+
+    Raises:
+        UsageError: no such directory, an unknown config key, or a newer format.
+        IntegrityError: a pickle, a truncated file, or weights that do not fit the config.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UsageError(f"model directory {path} does not exist")
+    if pickles := sorted(f.name for f in path.iterdir() if f.suffix in PICKLES):
+        raise IntegrityError(
+            f"{path} holds {', '.join(pickles)}: pickles can run code and are never loaded; "
+            "ask for safetensors, or remove the file if model.safetensors is beside it"
+        )
+    config = _read_config(path)
+    model = CLASSES[config.model_type, config.head["kind"]](config)
+    model.load_state_dict(_read_weights(path / "model.safetensors", model.state_dict()))
+    if (path / "patcher").is_dir():
+        model.patcher = Patcher.load(path / "patcher")
+    return model.to(device).eval()
+
+
+def _read_config(path: Path) -> HyenaGLTConfig:
+    file = path / "config.json"
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path} has no config.json: it is not a model directory") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{file} is not valid JSON ({error}): the copy may be incomplete") from None
+    family = value.get("model_type")
+    if family not in BACKBONES:
+        raise UsageError(f"{file}: model_type '{family}' is unknown; known: {', '.join(BACKBONES)}")
+    if value.get("format_version", 0) > FORMAT_VERSION:
+        raise UsageError(
+            f"{file} has format {value['format_version']}, this genomelm reads up to {FORMAT_VERSION}: upgrade genomelm"
+        )
+    for key in sorted(set(value) - OURS - TRANSFORMERS):
+        near = difflib.get_close_matches(key, sorted(OURS | TRANSFORMERS), n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(sorted(OURS))}"
+        raise UsageError(f"{file}: unknown key '{key}'; {hint}")
+    return CONFIGS[family](**{key: value[key] for key in OURS if key in value})
+
+
+def _read_weights(file: Path, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    if not file.is_file():
+        raise IntegrityError(f"{file} does not exist: the checkpoint is incomplete")
+    try:
+        with safe_open(file, framework="pt") as stored:
+            names = set(stored.keys())
+            missing, surplus = sorted(set(expected) - names), sorted(names - set(expected))
+            if missing or surplus:
+                raise IntegrityError(f"{file} does not fit its config: missing {missing or 'none'}, not known {surplus or 'none'}")
+            weights = {name: stored.get_tensor(name) for name in sorted(names)}
+    except SafetensorError as error:
+        raise IntegrityError(f"{file} cannot be read ({error}): the copy may be incomplete") from None
+    for name, weight in weights.items():
+        if weight.shape != expected[name].shape:
+            raise IntegrityError(
+                f"{file}: '{name}' has shape {tuple(weight.shape)}, the config asks for {tuple(expected[name].shape)}"
+            )
+    return weights

@@ -1,0 +1,65 @@
+"""Plain torch, memory O(l): no dense patch-by-byte mask is ever made."""
+
+import math
+
+import torch
+
+
+def segment_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, patch_ids: torch.Tensor) -> torch.Tensor:
+    """Let each patch's query attend over the bytes of that patch only.
+
+    Args:
+        query: (b, p, h, d).
+        key, value: (b, l, h, d).
+        patch_ids: (b, l) int64; -1 marks padding, which belongs to no patch.
+
+    Returns:
+        (b, p, h, d); zeros for patches without bytes.
+    """
+    b, p, h, d = query.shape
+    rows = _flat_rows(patch_ids, p)  # (b*l,), row b*p collects padding
+    reach = torch.cat([query.reshape(b * p, h * d), query.new_zeros(1, h * d)]).index_select(0, rows)
+    logits = (reach.view(-1, h, d) * key.reshape(-1, h, d)).sum(-1) / math.sqrt(d)  # (b*l, h)
+    peak = logits.new_full((b * p + 1, h), -torch.inf)
+    peak = peak.scatter_reduce(0, rows[:, None].expand(-1, h), logits.detach(), "amax")
+    weight = torch.exp(logits - peak.index_select(0, rows))
+    total = weight.new_zeros(b * p + 1, h).index_add(0, rows, weight)
+    mixed = (weight[..., None] * value.reshape(-1, h, d)).reshape(-1, h * d)
+    summed = mixed.new_zeros(b * p + 1, h * d).index_add(0, rows, mixed)
+    out = summed.view(-1, h, d)[: b * p] / total[: b * p].clamp_min(torch.finfo(total.dtype).tiny)[..., None]
+    return out.view(b, p, h, d)
+
+
+def windowed_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, newest: torch.Tensor, window: int) -> torch.Tensor:
+    """Let each byte attend over its `window` nearest allowed patches and the null patch.
+
+    Args:
+        query: (b, l, h, d).
+        key, value: (b, 1 + p, h, d); row 0 is the null patch.
+        newest: (b, l) int64, the last patch that byte i may read; -1 means the null patch only.
+        window: number of patches.
+
+    Returns:
+        (b, l, h, d). No softmax is empty, because the null patch is always allowed.
+    """
+    b, l, h, d = query.shape
+    rows = key.shape[1]
+    first = torch.arange(b, device=newest.device)[:, None] * rows
+    flat_key, flat_value = key.reshape(b * rows, h * d), value.reshape(b * rows, h * d)
+    logits, values = [], []
+    for back in range(window + 1):  # the last turn is the null patch itself
+        patch = newest + 1 - back if back < window else torch.zeros_like(newest)
+        index = (first + patch.clamp_min(0)).reshape(-1)
+        score = (query * flat_key.index_select(0, index).view(b, l, h, d)).sum(-1) / math.sqrt(d)  # (b, l, h)
+        if back < window:
+            score = score.masked_fill((patch < 1)[..., None], -torch.inf)
+        logits.append(score)
+        values.append(flat_value.index_select(0, index).view(b, l, h, d))
+    weight = torch.softmax(torch.stack(logits), 0)  # (window+1, b, l, h)
+    return sum(w[..., None] * v for w, v in zip(weight, values, strict=True))
+
+
+def _flat_rows(patch_ids: torch.Tensor, patches: int) -> torch.Tensor:
+    b = patch_ids.shape[0]
+    offset = torch.arange(b, device=patch_ids.device)[:, None] * patches
+    return torch.where(patch_ids >= 0, patch_ids + offset, b * patches).reshape(-1)

@@ -1,0 +1,6 @@
+"""The Hyena operator (Poli et al. 2023, arXiv:2302.10866): implicit filters and gated long convolutions."""
+
+from genomelm.nn.hyena.filter import ImplicitFilter
+from genomelm.nn.hyena.operator import HyenaOperator
+
+__all__ = ["HyenaOperator", "ImplicitFilter"]

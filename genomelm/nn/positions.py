@@ -1,0 +1,43 @@
+"""Where a byte or a patch lies: rotary angles by base coordinate, and phases of DNA's periods."""
+
+import math
+
+import torch
+
+PERIODS = (3.0, 8.0, 10.5, 21.0, 147.0)
+"""Bases: codon, patch, helix turn, two helix turns, nucleosome."""
+
+
+def phase_features(coordinates: torch.Tensor) -> torch.Tensor:
+    """Return sine and cosine of each coordinate at each of PERIODS.
+
+    Args:
+        coordinates: (...,) int64, bases from the window's start.
+
+    Returns:
+        (..., 2 * len(PERIODS)) float32. The angle is reduced in float64, so far coordinates keep
+        their phase.
+    """
+    periods = torch.tensor(PERIODS, dtype=torch.float64, device=coordinates.device)
+    turns = torch.remainder(coordinates[..., None].double() / periods, 1.0)
+    angle = (2 * math.pi * turns).float()
+    return torch.cat([angle.sin(), angle.cos()], -1)
+
+
+def rotate(x: torch.Tensor, coordinates: torch.Tensor, base: float) -> torch.Tensor:
+    """Rotate pairs of channels by the base coordinate (rotary encoding, Su et al. 2021, arXiv:2104.09864).
+
+    Args:
+        x: (..., h, d) queries or keys, d even.
+        coordinates: (...,) int64, bases from the window's start.
+        base: frequency base; at least 4 * target length / (2 pi).
+
+    Returns:
+        (..., h, d), same dtype. Inner products depend on coordinate differences only.
+    """
+    half = x.shape[-1] // 2
+    rate = base ** (-torch.arange(half, dtype=torch.float64, device=x.device) / half)
+    angle = torch.remainder(coordinates[..., None].double() * rate, 2 * math.pi).float()
+    sine, cosine = angle.sin()[..., None, :].to(x.dtype), angle.cos()[..., None, :].to(x.dtype)
+    first, second = x[..., :half], x[..., half:]
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)

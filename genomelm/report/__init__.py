@@ -1,0 +1,1 @@
+"""Results on disk in, one self-contained HTML page and JSON out. Runs no model and opens no connection."""

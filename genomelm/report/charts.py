@@ -1,0 +1,137 @@
+"""Line charts, histograms and interval plots, drawn as SVG."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from genomelm.report.svg import GREY, SERIES, figure, line, tag, text, tick_label, ticks
+
+WIDTH, HEIGHT = 440, 270
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 32, 46
+
+
+class _Scale:
+    """Data range -> pixels, along one axis."""
+
+    def __init__(self, low: float, high: float, start: float, end: float):
+        if high <= low:
+            low, high = low - 0.5, high + 0.5
+        self.low, self.high, self.start, self.end = low, high, start, end
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def _axes(x: _Scale, y: _Scale, x_label: str, y_label: str, bottom: float) -> list[str]:
+    parts = []
+    for value in ticks(y.low, y.high):
+        parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), stroke="#d9dee5"))
+        parts.append(text(LEFT - 6, y(value) + 4, tick_label(value), text_anchor="end"))
+    for value in ticks(x.low, x.high):
+        parts.append(line(x(value), bottom, x(value), bottom + 4))
+        parts.append(text(x(value), bottom + 18, tick_label(value), text_anchor="middle"))
+    parts.append(line(LEFT, bottom, WIDTH - RIGHT, bottom))
+    parts.append(text((LEFT + WIDTH - RIGHT) / 2, bottom + 38, x_label, text_anchor="middle", class_="axis"))
+    parts.append(text(4, 14, y_label, class_="axis"))
+    return parts
+
+
+def lines(
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]],
+    title: str,
+    x_label: str,
+    y_label: str,
+    marks: Sequence[tuple[str, float]] = (),
+) -> Markup | None:
+    """Draw (name, [(x, y)...]) series with a legend and horizontal reference `marks` (name, y); None without points."""
+    drawn = [(name, points) for name, points in series if points]
+    if not drawn:
+        return None
+    xs = [x for _, points in drawn for x, _ in points]
+    ys = [y for _, points in drawn for _, y in points] + [y for _, y in marks]
+    pad = 0.06 * (max(ys) - min(ys))
+    bottom = HEIGHT - BOTTOM
+    x = _Scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
+    y = _Scale(min(ys) - pad, max(ys) + pad, bottom, TOP)
+    parts = _axes(x, y, x_label, y_label, bottom)
+    for name, value in marks:
+        parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), stroke_dasharray="3 3"))
+        parts.append(text(WIDTH - RIGHT, y(value) - 4, name, text_anchor="end", class_="mark"))
+    legend = WIDTH - RIGHT
+    for i, (name, points) in reversed(list(enumerate(drawn))):
+        colour, dash = SERIES[i % len(SERIES)]
+        path = "M" + "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in points)
+        parts.append(tag("path", d=path, fill="none", stroke=colour, stroke_width=2, stroke_dasharray=dash))
+        if len(points) <= 40:
+            dots = "".join(f"M{x(a):.1f} {y(b):.1f}h0" for a, b in points)
+            parts.append(tag("path", d=dots, fill="none", stroke=colour, stroke_width=5, stroke_linecap="round"))
+        legend -= 7.2 * len(name)
+        parts.append(text(legend, 14, name))
+        parts.append(line(legend - 30, 10, legend - 6, 10, stroke=colour, stroke_width=2.5, stroke_dasharray=dash))
+        legend -= 46
+    return figure(WIDTH, HEIGHT, title, parts)
+
+
+def histogram(
+    edges: Sequence[float], counts: Sequence[int], title: str, x_label: str, mark: tuple[str, float] | None = None
+) -> Markup:
+    """Draw counts (n,) between edges (n + 1,), with one vertical `mark` (name, x)."""
+    bottom = HEIGHT - BOTTOM
+    low, high = edges[0], edges[-1]
+    if mark:
+        low, high = min(low, mark[1]), max(high, mark[1])
+    x = _Scale(low, high, LEFT, WIDTH - RIGHT)
+    y = _Scale(0, max([*counts, 1]) * 1.05, bottom, TOP)
+    parts = _axes(x, y, x_label, "count", bottom)
+    bars = "".join(
+        f"M{x(a):.1f} {bottom}V{y(n):.1f}H{max(x(b) - 0.6, x(a) + 0.6):.1f}V{bottom}Z"
+        for a, b, n in zip(edges, edges[1:], counts, strict=False)
+        if n
+    )
+    if bars:
+        parts.append(tag("path", d=bars, fill=SERIES[0][0]))
+    if mark:
+        parts.append(
+            line(x(mark[1]), TOP, x(mark[1]), bottom, stroke=SERIES[1][0], stroke_width=2, stroke_dasharray="6 4")
+        )
+        left = x(mark[1]) > WIDTH / 2
+        parts.append(
+            text(
+                x(mark[1]) + (-5 if left else 5),
+                TOP + 4,
+                mark[0],
+                text_anchor="end" if left else "start",
+                class_="mark",
+            )
+        )
+    return figure(WIDTH, HEIGHT, title, parts)
+
+
+def intervals(rows: Sequence[dict], title: str, x_label: str, zero: bool = False) -> Markup | None:
+    """Draw {"name", "value", "low", "high"} rows as dots with interval bars; `zero` adds a line at 0."""
+    rows = [row for row in rows if row.get("value") is not None]
+    if not rows:
+        return None
+    left, step = 172, 28
+    found = [row[key] for row in rows for key in ("value", "low", "high") if row.get(key) is not None] + (
+        [0.0] if zero else []
+    )
+    pad = 0.08 * (max(found) - min(found)) or 0.05
+    bottom = 14 + step * len(rows)
+    x = _Scale(min(found) - pad, max(found) + pad, left, WIDTH - RIGHT)
+    parts = []
+    for value in ticks(x.low, x.high):
+        parts.append(line(x(value), 6, x(value), bottom, stroke="#d9dee5"))
+        parts.append(text(x(value), bottom + 16, tick_label(value), text_anchor="middle"))
+    if zero:
+        parts.append(line(x(0), 6, x(0), bottom, stroke=GREY))
+    for i, row in enumerate(rows):
+        middle = 6 + step * (i + 0.5)
+        colour = SERIES[0][0] if i == 0 else GREY
+        name = str(row["name"])
+        parts.append(text(left - 10, middle + 4, name if len(name) <= 24 else name[:23] + "…", text_anchor="end"))
+        if row.get("low") is not None and row.get("high") is not None:
+            parts.append(line(x(row["low"]), middle, x(row["high"]), middle, stroke=colour, stroke_width=3))
+        parts.append(tag("circle", cx=x(row["value"]), cy=middle, r=5.0, fill=colour))
+    parts.append(text((left + WIDTH) / 2, bottom + 36, x_label, text_anchor="middle", class_="axis"))
+    return figure(WIDTH, bottom + 44, title, parts)

@@ -1,0 +1,65 @@
+"""Variant effects as pure functions of log-probabilities or predictions, in float64."""
+
+import numpy as np
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return log-probabilities in nats over the last axis, float64 (..., v)."""
+    logits = np.asarray(logits, np.float64)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def chosen(log_probabilities: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Return the log-probability of each byte that is there.
+
+    Args:
+        log_probabilities: (..., l, v) in nats; row i predicts `ids[i]`.
+        ids: int64 (..., l).
+
+    Returns:
+        float64 (..., l).
+    """
+    taken = np.take_along_axis(np.asarray(log_probabilities, np.float64), np.asarray(ids)[..., None], axis=-1)
+    return taken[..., 0]
+
+
+def log_likelihood(per_position: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
+    """Sum log-probabilities over positions in float64.
+
+    Args:
+        per_position: (..., l) in nats.
+        counted: bool (..., l); padding and side information are False, and what stands there is never read.
+
+    Returns:
+        float64 (...), nats.
+    """
+    values = np.asarray(per_position, np.float64)
+    return (values if counted is None else np.where(counted, values, 0.0)).sum(axis=-1)
+
+
+def log_likelihood_ratio(
+    ref: np.ndarray, alt: np.ndarray, ref_counted: np.ndarray | None = None, alt_counted: np.ndarray | None = None
+) -> np.ndarray:
+    """Return log p(alt) - log p(ref): positive where the model finds the alternative window more likely.
+
+    Exchanging ref and alt changes the sign and nothing else; equal windows give exactly 0.
+
+    Args:
+        ref, alt: log-probabilities (..., l) and (..., l') in nats; an indel makes l and l' differ.
+        ref_counted, alt_counted: bool masks of the same shapes.
+
+    Returns:
+        float64 (...), nats.
+    """
+    return log_likelihood(alt, alt_counted) - log_likelihood(ref, ref_counted)
+
+
+def difference(ref: np.ndarray, alt: np.ndarray) -> np.ndarray:
+    """Return prediction(alt) - prediction(ref) of a task head, float64, in the head's unit."""
+    return np.asarray(alt, np.float64) - np.asarray(ref, np.float64)
+
+
+def strand_average(forward: np.ndarray, reverse: np.ndarray) -> np.ndarray:
+    """Return the mean of the effects seen on the two strands, float64."""
+    return (np.asarray(forward, np.float64) + np.asarray(reverse, np.float64)) / 2

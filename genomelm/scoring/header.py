@@ -1,0 +1,62 @@
+"""The output's header: the input's lines in order, then what is missing, then what we add."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from genomelm.scoring.tags import Tags, quoted
+from genomelm.seq.vcf import Header, parse_header_line, raw_of
+
+_CONTIG = re.compile(r"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
+
+
+def output_header(
+    header: Header,
+    tags: Tags,
+    replaced: frozenset[bytes],
+    contigs: Mapping[str, int | None],
+    description: str,
+    provenance: Mapping[str, object],
+) -> bytes:
+    """Return the whole header of the output.
+
+    Args:
+        header: of the input; its lines are kept as bytes, save the definitions in `replaced` and our own old line.
+        tags: the tags of this run.
+        replaced: tags whose definitions are written anew.
+        contigs: contigs that the records name but the header does not, with their lengths where known.
+        description: text for the score's definition.
+        provenance: version, command, model, patching and reference facts; plain values only are shown.
+    """
+    kept = [line for line in header.lines if not _outdated(line, tags, replaced)]
+    missing = [_contig_line(name, length) for name, length in contigs.items() if _CONTIG.fullmatch(name)]
+    definitions = tags.definitions(description, str(provenance.get("genomelm", "")))
+    added = [*missing, *definitions, _provenance_line(tags, provenance)]
+    return b"".join([*kept, *(line + header.line_end for line in added), header.columns])
+
+
+def _outdated(line: bytes, tags: Tags, replaced: Iterable[bytes]) -> bool:
+    parsed = parse_header_line(line)
+    if parsed is None:
+        return False
+    name = parsed.fields.get("ID", "")
+    return (parsed.kind == "INFO" and name.encode("utf-8", "surrogateescape") in replaced) or (
+        parsed.kind == "genomelm" and name == tags.score
+    )
+
+
+def _contig_line(name: str, length: int | None) -> bytes:
+    return b"##contig=<ID=" + raw_of(name) + (f",length={length}>".encode() if length is not None else b">")
+
+
+def _provenance_line(tags: Tags, provenance: Mapping[str, object]) -> bytes:
+    """One structured line a score tag, so that a file annotated by several models keeps all of them.
+
+    The date stays out: two runs of one command give the same bytes.
+    """
+    names = {"genomelm": "Version"}
+    facts = [
+        f'{names.get(key, key[:1].upper() + key[1:])}="{quoted(str(value))}"'
+        for key, value in provenance.items()
+        if key != "date" and isinstance(value, str | int | float | bool) and re.fullmatch(r"[A-Za-z_]\w*", key)
+    ]
+    return f"##genomelm=<{','.join([f'ID={tags.score}', *facts])}>".encode("utf-8", "surrogateescape")

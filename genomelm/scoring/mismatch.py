@@ -1,0 +1,71 @@
+"""REF alleles that differ from the reference: one is a row with a status, many are another assembly."""
+
+from collections import Counter
+
+from genomelm.errors import AssemblyError, UsageError
+from genomelm.scoring.contigs import assembly_advice
+from genomelm.seq.genome import Genome
+from genomelm.seq.interval import Interval
+from genomelm.seq.variant import Variant
+from genomelm.seq.vcf import Header
+
+MISMATCHES = frozenset({"ALT_IS_REF_SWAP", "REF_MISMATCH"})
+COMPARED = MISMATCHES | {"TOO_LONG", "N_IN_WINDOW", "NONFINITE", "EDGE_PADDED", "OK"}
+CHOICES = ("flag", "error", "drop")
+LEAST = 20  # mismatches on a contig before the share counts
+SHARE = 0.05
+
+
+class MismatchTally:
+    """Counts per contig, and stops the run when they say that the assembly is wrong.
+
+    Args:
+        on_mismatch: flag (a status), error (stop at the first), or drop (leave the record out).
+    """
+
+    def __init__(self, genome: Genome, header: Header, path: object, on_mismatch: str) -> None:
+        if on_mismatch not in CHOICES:
+            raise UsageError(f"--on-ref-mismatch '{on_mismatch}' is unknown; choose {', '.join(CHOICES)}")
+        self._genome, self._header, self._path, self._on_mismatch = genome, header, path, on_mismatch
+        self._compared: Counter[str] = Counter()
+        self._mismatched: Counter[str] = Counter()
+        self._first: dict[str, Variant] = {}
+
+    def add(self, variant: Variant, statuses: set[str]) -> bool:
+        """Count one record; return whether it is to be dropped.
+
+        Args:
+            variant: any of the record's alleles, on the genome's contig.
+            statuses: of all its alleles.
+
+        Raises:
+            AssemblyError: the first mismatch when errors were asked for, or too many on the contig.
+        """
+        if not statuses & COMPARED:
+            return False
+        contig = variant.contig
+        self._compared[contig] += 1
+        if not statuses & MISMATCHES:
+            return False
+        self._mismatched[contig] += 1
+        first = self._first.setdefault(contig, variant)
+        bad, seen = self._mismatched[contig], self._compared[contig]
+        if self._on_mismatch == "error":
+            raise AssemblyError(
+                f"{self._path}: {self._difference(variant)}: {assembly_advice(self._header, self._genome)}"
+            )
+        if bad >= LEAST and bad > SHARE * seen:
+            raise AssemblyError(
+                f"{self._path}: {bad} of {seen} REF alleles on {contig} differ from {self._genome.path} (first: "
+                f"{self._difference(first)}): {assembly_advice(self._header, self._genome)}"
+            )
+        return self._on_mismatch == "drop"
+
+    def _difference(self, variant: Variant) -> str:
+        start = variant.pos - 1
+        found = self._genome.fetch(Interval(variant.contig, start, start + len(variant.ref)))
+        return f"{variant.contig}:{variant.pos} REF is '{_short(variant.ref)}' but the FASTA has '{_short(found)}'"
+
+
+def _short(allele: str) -> str:
+    return allele if len(allele) <= 20 else f"{allele[:20]}... ({len(allele)} bases)"

@@ -1,0 +1,65 @@
+"""A first pass over a VCF: is it whole, what does it name, is it sorted. Nothing is scored before it ends well."""
+
+from dataclasses import dataclass
+
+from genomelm.errors import UsageError
+from genomelm.scoring.tags import Tags
+from genomelm.seq.vcf import VcfReader, position
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the records of a VCF are like.
+
+    Args:
+        records: number of data lines.
+        contigs: the names in the first column, in order of appearance.
+        is_sorted: each contig in one block, positions never falling.
+        furthest: the largest position.
+    """
+
+    records: int
+    contigs: tuple[bytes, ...]
+    is_sorted: bool
+    furthest: int
+
+
+def survey(reader: VcfReader, tags: Tags, replaced: frozenset[bytes]) -> Survey:
+    """Read all records once.
+
+    Raises:
+        InputError: truncated or damaged, or a POS that is not a whole number.
+        UsageError: a record has one of our tags, and nothing shows that an earlier run wrote it.
+    """
+    seen: dict[bytes, None] = {}
+    records, furthest, is_sorted = 0, 0, True
+    contig, last = b"", 0
+    foreign = {tag.encode() for tag in (tags.score, tags.status, tags.site)} - replaced
+    marker = tags.status.removesuffix("STATUS").encode()  # the tags share it: one quick look a line
+    for number, line in reader.records():
+        name, raw_pos, _ = line.split(b"\t", 2)
+        pos = position(reader, number, raw_pos)
+        if name != contig:
+            is_sorted = is_sorted and name not in seen
+            seen[name] = None
+            contig = name
+        elif pos < last:
+            is_sorted = False
+        last = pos
+        if pos > furthest:
+            furthest = pos
+        records += 1
+        if foreign and marker in line:
+            _refuse_foreign(reader, number, line, foreign)
+    return Survey(records, tuple(seen), is_sorted, furthest)
+
+
+def _refuse_foreign(reader: VcfReader, number: int, line: bytes, foreign: set[bytes]) -> None:
+    info = line.split(b"\t", 8)[7].rstrip(b"\r\n")
+    for item in info.split(b";"):
+        tag = item.partition(b"=")[0]
+        if tag in foreign:
+            raise UsageError(
+                f"{reader.path}:{number} already has INFO tag {tag.decode()}, which the header does not "
+                "show to be genomelm's; use --overwrite-info or another --prefix"
+            )

@@ -1,0 +1,90 @@
+"""The INFO tags of one run: their names, their header lines, and which ones of an input are ours to replace."""
+
+import re
+from dataclasses import dataclass
+
+from genomelm.errors import UsageError
+from genomelm.seq.vcf import Header
+
+SOURCE = "genomelm"
+_TAG = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Names of the INFO tags that a run writes; `percentile` belongs to the score and goes when it is replaced."""
+
+    score: str
+    status: str
+    site: str
+    percentile: str
+
+    @classmethod
+    def named(cls, tag: str, prefix: str) -> "Tags":
+        """Return the tags for a scorer's `tag` under `prefix` (GLM unless the user asked for another).
+
+        Raises:
+            UsageError: a name that VCF does not allow, or one that another tag of ours has.
+        """
+        name = f"{prefix}_{tag.removeprefix('GLM_')}"
+        for text in (prefix, name):
+            if not _TAG.fullmatch(text):
+                raise UsageError(
+                    f"INFO tag '{text}' is not allowed in VCF; use letters, digits, '_' and '.', no digit first"
+                )
+        tags = cls(name, f"{prefix}_STATUS", f"{prefix}_SITE", f"{prefix}_PCTL")
+        if len(set(tags.names)) < 4:
+            raise UsageError(f"INFO tag '{name}' is one that genomelm uses itself; rename the task")
+        return tags
+
+    @property
+    def names(self) -> tuple[str, str, str, str]:
+        """All four names."""
+        return self.score, self.status, self.site, self.percentile
+
+    def definitions(self, description: str, version: str) -> list[bytes]:
+        """Return the three ##INFO lines, without line ends."""
+        texts = (
+            (self.score, "A", "Float", description),
+            (self.status, "A", "String", "OK or EDGE_PADDED where the allele is scored; otherwise why it is not"),
+            (self.site, "1", "String", "Why a record has no allele to score: NO_ALT, REF_BLOCK or NOT_SELECTED"),
+        )
+        return [
+            f'##INFO=<ID={tag},Number={number},Type={kind},Description="{quoted(text)}",Source="{SOURCE}",Version="{quoted(version)}">'.encode()
+            for tag, number, kind, text in texts
+        ]
+
+    def replaceable(self, header: Header, overwrite: bool, path: object) -> frozenset[bytes]:
+        """Return the tags whose old values are taken out of the records.
+
+        Those are tags that an earlier run of genomelm wrote with the same type; with `overwrite`, all that we write.
+
+        Raises:
+            UsageError: the header declares one of our tags with another type or from another program.
+        """
+        expected = {self.score: ("A", "Float"), self.status: ("A", "String"), self.site: ("1", "String")}
+        ours = set(expected) if overwrite else set()
+        for line in header.structured("INFO"):
+            tag = line.fields.get("ID", "")
+            number, kind = line.fields.get("Number"), line.fields.get("Type")
+            from_us = line.fields.get("Source") == SOURCE
+            if tag == self.percentile and from_us:
+                ours.add(tag)
+            if tag not in expected:
+                continue
+            if from_us and (number, kind) == expected[tag]:
+                ours.add(tag)
+            elif not overwrite:
+                want = "Number={}, Type={}".format(*expected[tag])
+                raise UsageError(
+                    f"{path} already declares INFO tag {tag} (Number={number}, Type={kind}, "
+                    f"{'by' if from_us else 'not by'} genomelm), which this run would write as {want}; "
+                    "use --overwrite-info or another --prefix"
+                )
+        return frozenset(tag.encode() for tag in ours)
+
+
+def quoted(text: str) -> str:
+    """Escape text for a quoted header value: no control characters, backslash and quote escaped."""
+    text = re.sub(r"[\x00-\x1f\x7f]+", " ", text)
+    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,105 @@
+"""Intervals on a contig: 0-based, half-open; text in the 1-based inclusive form that people type."""
+
+import gzip
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from genomelm.errors import InputError
+
+_TEXT = re.compile(r"(?P<contig>.+):(?P<start>[\d,]+)-(?P<end>[\d,]+)(?::(?P<strand>[+-]))?")
+
+
+@dataclass(frozen=True, order=True)
+class Interval:
+    """Bases [start, end) of a contig, read along `strand`."""
+
+    contig: str
+    start: int
+    end: int
+    strand: str = "+"
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or self.end < self.start:
+            raise InputError(
+                f"interval {self.contig}:{self.start}-{self.end} (0-based, half-open) needs 0 <= start <= end"
+            )
+        if self.strand not in ("+", "-"):
+            raise InputError(f"strand '{self.strand}' of {self.contig}:{self.start}-{self.end} is unknown; use + or -")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def __bool__(self) -> bool:
+        """An interval is always true, an empty one too: `if window` asks whether there is one."""
+        return True
+
+    def __str__(self) -> str:
+        return f"{self.contig}:{self.start + 1}-{self.end}{':-' if self.strand == '-' else ''}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Interval":
+        """Read 'chr1:101-200' (1-based, both ends inside; commas allowed), with ':-' behind it for the reverse strand.
+
+        Raises:
+            InputError: the text is not an interval.
+        """
+        match = _TEXT.fullmatch(text.strip())
+        if not match:
+            raise InputError(f"'{text}' is not an interval; write it as chr1:101-200 or chr1:101-200:-")
+        start, end = (int(match[key].replace(",", "") or 0) for key in ("start", "end"))
+        if start < 1 or end < start - 1:
+            raise InputError(f"interval '{text}' needs 1 <= start <= end (1-based, both ends inside)")
+        return cls(match["contig"], start - 1, end, match["strand"] or "+")
+
+    def overlaps(self, other: "Interval") -> bool:
+        """Whether the two share a base, on either strand."""
+        return self.contig == other.contig and self.start < other.end and other.start < self.end
+
+
+def read_bed(path: str | Path) -> list[Interval]:
+    """Read a BED file (plain or gzip) in file order; the strand is column six, '+' where absent.
+
+    Raises:
+        InputError: a line with fewer than three columns, positions that are not whole numbers, or end < start.
+    """
+    return list(_bed_lines(Path(path)))
+
+
+def _bed_lines(path: Path) -> Iterator[Interval]:
+    for number, line in enumerate(text_lines(path), 1):
+        if not line.strip() or line.startswith(("#", "track", "browser")):
+            continue
+        columns = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
+        if len(columns) < 3:
+            raise InputError(f"{path}:{number} has {len(columns)} columns; BED needs contig, start and end")
+        try:
+            start, end = int(columns[1]), int(columns[2])
+        except ValueError:
+            raise InputError(
+                f"{path}:{number} start '{columns[1]}' or end '{columns[2]}' is not a whole number"
+            ) from None
+        if start < 0 or end < start:
+            raise InputError(f"{path}:{number} has start {start} and end {end}; BED needs 0 <= start <= end")
+        strand = columns[5] if len(columns) > 5 and columns[5] in ("+", "-") else "+"
+        yield Interval(columns[0], start, end, strand)
+
+
+def text_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text file, plain or gzip.
+
+    Raises:
+        InputError: the file is missing, is not text, or its gzip stream is cut.
+    """
+    try:
+        with open(path, "rb") as probe:
+            compressed = probe.read(2) == b"\x1f\x8b"
+        with (gzip.open if compressed else open)(path, "rt", encoding="utf-8") as stream:
+            yield from stream
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise InputError(f"{path} is truncated or corrupt ({error}); fetch it again") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error})") from None

@@ -1,0 +1,64 @@
+import json
+
+import numpy as np
+import pytest
+
+from genomelm.commands.patch import patch
+from genomelm.errors import InputError, UsageError
+from genomelm.patching.patcher import Patcher
+from genomelm.patching.store import PatchStore
+from genomelm.seq.alphabet import decode, encode
+
+
+@pytest.fixture
+def fasta(tmp_path):
+    random = np.random.default_rng(4)
+    text = decode(np.frombuffer(b"ACGT", np.uint8)[(random.beta(0.6, 1, 30_000) * 4).astype(int)])
+    path = tmp_path / "g.fa"
+    path.write_text(f">c1\n{text[:20_000]}\n>c2\n{text[20_000:]}NNNN\n")
+    return path
+
+
+def files_in(folder) -> dict[str, bytes]:
+    whole = {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+    summary = json.loads(whole.pop("summary.json"))
+    del summary["provenance"]
+    return {**whole, "summary": json.dumps(summary).encode()}
+
+
+def test_patch_writes_a_patcher_a_store_and_a_summary_twice_the_same(fasta, tmp_path) -> None:
+    for out in ("a", "b"):
+        patch(fasta, tmp_path / out, ["c1:1-16000"], ["c1:16001-20000", "c2:1-10004"], mean=6, order=4)
+    assert files_in(tmp_path / "a") == files_in(tmp_path / "b")
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert summary["training"]["mean"] == pytest.approx(6, rel=0.01)
+    assert summary["count_model"]["test_bases"] == 14_000
+    assert 1 < summary["count_model"]["bits_per_base"] < 2
+    patcher, store = Patcher.load(tmp_path / "a" / "patcher"), PatchStore(tmp_path / "a" / "store")
+    assert patcher.fingerprint == store.fingerprint == summary["fingerprint"] == summary["provenance"]["patching"]
+    assert store.contigs == {"c1": 20_000, "c2": 10_004}
+    sequence = fasta.read_text().split("\n")[3]
+    assert (patcher.segment(encode(sequence)) == store.starts("c2", 0, 10_004)).all()
+
+
+def test_only_the_training_region_decides_the_patcher(fasta, tmp_path) -> None:
+    patch(fasta, tmp_path / "a", ["c1:1-16000"], mean=6, order=4)
+    lines = fasta.read_text().split("\n")
+    changed = tmp_path / "changed.fa"
+    changed.write_text("\n".join([lines[0], lines[1][:16_000] + "A" * 4000, *lines[2:]]))
+    patch(changed, tmp_path / "b", ["c1:1-16000"], mean=6, order=4)
+    assert Patcher.load(tmp_path / "a" / "patcher").fingerprint == Patcher.load(tmp_path / "b" / "patcher").fingerprint
+
+
+def test_modes_without_scores_need_no_count_model(fasta, tmp_path) -> None:
+    patch(fasta, tmp_path / "a", ["c1:1-16000"], mean=16, mode="fixed_stride")
+    assert json.loads((tmp_path / "a" / "summary.json").read_text())["count_model"] is None
+    assert PatchStore(tmp_path / "a" / "store").starts("c1", 0, 40).tolist() == [0, 16, 32]
+
+
+def test_a_test_region_inside_the_training_region_is_refused(fasta, tmp_path) -> None:
+    with pytest.raises(UsageError, match="shares bases"):
+        patch(fasta, tmp_path / "a", ["c1:1-16000"], ["c1:16000-17000"])
+    with pytest.raises(InputError, match="passes the end"):
+        patch(fasta, tmp_path / "a", ["c1:1-30000"])
+    assert not (tmp_path / "a" / "summary.json").exists()

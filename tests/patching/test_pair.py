@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genomelm.errors import InputError
+from genomelm.patching.geometry import check_starts
+from genomelm.patching.pair import pair
+
+
+@st.composite
+def alleles(draw) -> tuple[np.ndarray, int, int, int, int]:
+    length = draw(st.integers(1, 40))
+    starts = np.array(sorted({0} | draw(st.sets(st.integers(0, length - 1)))), np.int64)
+    offset = draw(st.integers(0, length))
+    ref_length = draw(st.integers(0, length - offset))
+    return starts, offset, ref_length, draw(st.integers(0, 12)), length
+
+
+@given(alleles())
+def test_r5_lifted_starts_partition_the_other_window(case: tuple) -> None:
+    _, _, ref_length, alt_length, length = case
+    check_starts(pair(*case), length - ref_length + alt_length)
+
+
+@given(alleles())
+def test_r5_substitutions_move_no_boundary(case: tuple) -> None:
+    starts, offset, ref_length, _, length = case
+    assert (pair(starts, offset, ref_length, ref_length, length) == starts).all()
+
+
+@given(alleles())
+def test_r5_untouched_patches_keep_their_bases(case: tuple) -> None:
+    starts, offset, ref_length, alt_length, length = case
+    lifted = pair(*case)
+    ends = np.append(starts[1:], length)
+    lifted_ends = np.append(lifted, length - ref_length + alt_length)[1:]
+    patches = set(zip(lifted.tolist(), lifted_ends.tolist(), strict=True))
+    shift = alt_length - ref_length
+    touched_from = offset if ref_length else offset - 1  # an insertion touches the patch of the base before it
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        if end <= touched_from:
+            assert (start, end) in patches
+        elif start >= offset + ref_length:
+            assert (start + shift, end + shift) in patches
+
+
+@given(alleles())
+def test_r5_there_and_back_is_the_same_unless_a_patch_began_on_a_deleted_base(case: tuple) -> None:
+    starts, offset, ref_length, alt_length, length = case
+    other = length - ref_length + alt_length
+    back = pair(pair(*case), offset, alt_length, ref_length, other) if other else None
+    on_deleted = ((starts >= offset + alt_length) & (starts < offset + ref_length)).any()
+    if back is not None and not on_deleted:
+        assert (back == starts).all()
+
+
+def test_r5_worked_examples() -> None:
+    starts = np.array([0, 4, 8, 12])
+    assert pair(starts, 6, 0, 3, 16).tolist() == [0, 4, 11, 15]  # inserted inside a patch
+    assert pair(starts, 8, 0, 3, 16).tolist() == [0, 4, 11, 15]  # at a boundary: joins the patch before
+    assert pair(starts, 0, 0, 3, 16).tolist() == [0, 3, 7, 11, 15]  # at the window's start: a patch of its own
+    assert pair(starts, 5, 2, 0, 16).tolist() == [0, 4, 6, 10]  # deleted inside a patch
+    assert pair(starts, 6, 7, 0, 16).tolist() == [0, 4, 6]  # the last patch loses its head, one goes
+    assert pair(starts, 12, 4, 0, 16).tolist() == [0, 4, 8]  # the last patch goes
+    assert pair(starts, 0, 16, 0, 16).tolist() == []
+
+
+def test_alleles_outside_the_window_are_refused() -> None:
+    with pytest.raises(InputError, match="do not lie in a window of 16"):
+        pair(np.array([0]), 14, 3, 1, 16)
+    with pytest.raises(InputError, match="below 16"):
+        pair(np.array([0, 20]), 1, 1, 1, 16)
