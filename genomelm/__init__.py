@@ -7,13 +7,15 @@ from importlib import import_module
 from typing import Any
 
 __all__ = [
+    "attribute",
     "base_logits",
     "decode",
     "embed",
     "encode",
-    "log_likelihood",
     "load_model",
+    "log_likelihood",
     "predict",
+    "saturate",
     "score_variants",
     "segment",
 ]

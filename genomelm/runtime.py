@@ -22,7 +22,9 @@ def choose_device(name: str = "auto", require_gpu: bool = False) -> torch.device
         if torch.cuda.is_available():
             return torch.device("cuda")
         if require_gpu:
-            raise ResourceError("--require-gpu was given, but torch sees no CUDA device; run on a GPU node or drop the option")
+            raise ResourceError(
+                "--require-gpu was given, but torch sees no CUDA device; run on a GPU node or drop the option"
+            )
         log.warning("no GPU found: running on the CPU")
         return torch.device("cpu")
     if name == "cpu":
@@ -31,7 +33,9 @@ def choose_device(name: str = "auto", require_gpu: bool = False) -> torch.device
         return torch.device("cpu")
     if name == "cuda":
         if not torch.cuda.is_available():
-            raise ResourceError("--device cuda was given, but torch sees no CUDA device; use --device cpu or install a CUDA build of torch")
+            raise ResourceError(
+                "--device cuda was given, but torch sees no CUDA device; use --device cpu or install a CUDA build of torch"
+            )
         return torch.device("cuda")
     if name == "tpu":
         try:
@@ -64,3 +68,8 @@ def counter_generator(*counters: int | str) -> torch.Generator:
     generator = torch.Generator()
     generator.manual_seed(counter_seed(*counters))
     return generator
+
+
+def set_threads(threads: int) -> None:
+    """Let torch use so many CPU threads; sums depend on the number, so commands fix it."""
+    torch.set_num_threads(threads)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from genomelm.errors import UsageError
 from genomelm.settings import setting
 
 
@@ -22,6 +23,13 @@ class ShellConfig:
     window: int = setting(2, "patches that a byte reads back", minimum=1)
     target_length: int = setting(1024, "bases that the model is meant to reach", minimum=1)
 
+    def __post_init__(self) -> None:
+        if self.local_width % (2 * self.local_heads):
+            raise UsageError(
+                f"shell.local_width is {self.local_width}, which does not split into {self.local_heads} heads of an "
+                f"even width (rotary positions turn pairs of channels): choose a multiple of {2 * self.local_heads}"
+            )
+
 
 @dataclass(frozen=True)
 class HyenaConfig:
@@ -41,6 +49,7 @@ class HeadConfig:
     queries: int = setting(8, "learned queries that pool the byte states beside their mean", minimum=1)
     dropout: float = setting(0.0, "dropout before the last layer", minimum=0, maximum=0.9)
     task: str = setting("", "name of the task, as it appears in VCF tags")
+    reference: str = setting("", "sequence whose patches are used for every input of its length; empty: each its own")
     mean: float = setting(0.0, "regression: mean of the training labels, added back to the output")
     scale: float = setting(1.0, "regression: standard deviation of the training labels")
 

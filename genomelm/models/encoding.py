@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from genomelm.errors import InputError
 from genomelm.patching.patcher import Patcher
 from genomelm.seq.alphabet import BOS, PAD
 
@@ -60,7 +61,18 @@ def segment_records(patcher: Patcher, records: Sequence[np.ndarray]) -> list[np.
 
 
 def starts_of_rows(patcher: Patcher, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Segment the rows of a padded batch: (b, l+1) bool on the ids' device."""
+    """Segment the rows of a padded batch: (b, l+1) bool on the ids' device.
+
+    Args:
+        patcher: cuts each row from its own first byte.
+        ids: (b, l) int64, with or without a BOS in front.
+        mask: (b, l) bool, False at padding; None means no padding.
+
+    Raises:
+        InputError: padding stands before a byte.
+    """
+    if mask is not None and bool((mask[:, 1:] & ~mask[:, :-1]).any()):
+        raise InputError("attention_mask has padding before a byte: pad on the right")
     rows = ids.cpu().numpy()
     flags = np.zeros((rows.shape[0], rows.shape[1] + 1), bool)
     ends = np.full(len(rows), rows.shape[1]) if mask is None else mask.sum(1).cpu().numpy()

@@ -47,7 +47,9 @@ class ByteLMHead(nn.Module):
         following = labels[:, 1:]
         return torch.where(following >= 0, self.classes[following.clamp_min(0)], IGNORED)
 
-    def loss(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None, labels: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None, labels: torch.Tensor
+    ) -> torch.Tensor:
         """Return the mean nats per scored base, a scalar."""
         scored = (self.targets(labels) != IGNORED).sum()
         return self.nats(states, labels).sum() / scored.clamp_min(1)

@@ -28,7 +28,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> GenomeMo
 
     Raises:
         UsageError: no such directory, an unknown config key, or a newer format.
-        IntegrityError: a pickle, a truncated file, or weights that do not fit the config.
+        IntegrityError: a pickle, a truncated or incomplete file, or weights that do not fit the config.
     """
     path = Path(path)
     if not path.is_dir():
@@ -54,6 +54,8 @@ def _read_config(path: Path) -> HyenaGLTConfig:
         raise UsageError(f"{path} has no config.json: it is not a model directory") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise IntegrityError(f"{file} is not valid JSON ({error}): the copy may be incomplete") from None
+    if not isinstance(value, dict):
+        raise IntegrityError(f"{file} holds a {type(value).__name__}, not an object: it is not a model's config")
     family = value.get("model_type")
     if family not in BACKBONES:
         raise UsageError(f"{file}: model_type '{family}' is unknown; known: {', '.join(BACKBONES)}")
@@ -65,7 +67,9 @@ def _read_config(path: Path) -> HyenaGLTConfig:
         near = difflib.get_close_matches(key, sorted(OURS | TRANSFORMERS), n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(sorted(OURS))}"
         raise UsageError(f"{file}: unknown key '{key}'; {hint}")
-    return CONFIGS[family](**{key: value[key] for key in OURS if key in value})
+    if missing := sorted(OURS - set(value)):
+        raise IntegrityError(f"{file} has no '{missing[0]}', which every saved model has: save the model again")
+    return CONFIGS[family](**{key: value[key] for key in OURS})
 
 
 def _read_weights(file: Path, expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -76,7 +80,9 @@ def _read_weights(file: Path, expected: dict[str, torch.Tensor]) -> dict[str, to
             names = set(stored.keys())
             missing, surplus = sorted(set(expected) - names), sorted(names - set(expected))
             if missing or surplus:
-                raise IntegrityError(f"{file} does not fit its config: missing {missing or 'none'}, not known {surplus or 'none'}")
+                raise IntegrityError(
+                    f"{file} does not fit its config: missing {missing or 'none'}, not known {surplus or 'none'}"
+                )
             weights = {name: stored.get_tensor(name) for name in sorted(names)}
     except SafetensorError as error:
         raise IntegrityError(f"{file} cannot be read ({error}): the copy may be incomplete") from None

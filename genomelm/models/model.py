@@ -110,6 +110,13 @@ class GenomeModel(PreTrainedModel):
             patch_starts: (b, l+1) bool; None asks the model's patcher.
             embedding_offset: (b, l, d) added to the byte embedding, for attribution.
             return_logits: False spares the full vocabulary in training.
+
+        Returns:
+            Loss (with labels), logits (float; regression: in the labels' units) and byte states.
+
+        Raises:
+            UsageError: no patch starts were given, and the model has no patcher.
+            InputError: the mask has padding before a byte.
         """
         mask = None if attention_mask is None else attention_mask.bool()
         if patch_starts is None:

@@ -51,6 +51,7 @@ class PatchPooling(nn.Module):
         self.value = nn.Linear(shell.local_width, shell.local_width, bias=False)
         self.out = nn.Linear(shell.local_width, shell.width, bias=False)
         self.length = nn.Linear(1, shell.width, bias=False)
+        nn.init.normal_(self.length.weight, std=0.02)  # at nn.Linear's own scale the length hides the bytes
 
     def forward(self, x: torch.Tensor, patches: Patches) -> torch.Tensor:
         """Map byte states (b, l, d) to patch states (b, p, D).
@@ -58,12 +59,14 @@ class PatchPooling(nn.Module):
         The length enters here only: a patch is read after it has closed (patching rules,
         causal features).
         """
-        b, l, d = x.shape
-        split = (self.heads, d // self.heads)
-        lengths = patches.lengths(l)[..., None].to(x.dtype)  # (b, p, 1)
+        split = (self.heads, x.shape[-1] // self.heads)
+        lengths = patches.lengths(x.shape[1])[..., None].to(x.dtype)  # (b, p, 1)
         query = self.query(patches.sum_bytes(x) / lengths.clamp_min(1))
         pooled = segment_attention(
-            query.unflatten(-1, split), self.key(x).unflatten(-1, split), self.value(x).unflatten(-1, split), patches.ids
+            query.unflatten(-1, split),
+            self.key(x).unflatten(-1, split),
+            self.value(x).unflatten(-1, split),
+            patches.ids,
         )
         return self.out(pooled.flatten(-2)) + self.length(torch.log1p(lengths))
 
@@ -84,11 +87,11 @@ class PatchReading(nn.Module):
 
     def forward(self, x: torch.Tensor, states: torch.Tensor, patches: Patches) -> torch.Tensor:
         """Return what byte states (b, l, d) read from patch states (b, p, D): (b, l, d)."""
-        b, l, d = x.shape
+        b, length, d = x.shape
         split = (self.heads, d // self.heads)
         states = torch.cat([self.null.expand(b, 1, -1).to(states.dtype), states], 1)
-        here = torch.arange(l, device=x.device).expand(b, l)
-        there = torch.cat([here[:, :1] * 0, patches.first_byte(l)], 1)  # (b, 1 + p)
+        here = torch.arange(length, device=x.device).expand(b, length)
+        there = torch.cat([here[:, :1] * 0, patches.first_byte(length)], 1)  # (b, 1 + p)
         query = rotate(self.query(x).unflatten(-1, split), here, self.rotary_base)
         key = rotate(self.key(states).unflatten(-1, split), there, self.rotary_base)
         value = self.value(states).unflatten(-1, split)
@@ -119,6 +122,8 @@ class ByteLatentShell(nn.Module):
         self.norm = nn.RMSNorm(d)
         nn.init.normal_(self.bytes.weight, std=0.02)
         nn.init.normal_(self.distance.weight, std=0.02)
+        # As small as the tables: at nn.Linear's own scale the phases hide which byte it is.
+        nn.init.normal_(self.phase.weight, std=0.02)
 
     def forward(self, ids: torch.Tensor, patches: Patches, offset: torch.Tensor | None = None) -> torch.Tensor:
         """Return byte states.
@@ -131,7 +136,6 @@ class ByteLatentShell(nn.Module):
         Returns:
             (b, l, d); row i depends on bytes <= i and on patches closed by then.
         """
-        b, l = ids.shape
         x = self.embed(ids, patches)
         if offset is not None:
             x = x + offset

@@ -15,11 +15,11 @@ def phase_features(coordinates: torch.Tensor) -> torch.Tensor:
         coordinates: (...,) int64, bases from the window's start.
 
     Returns:
-        (..., 2 * len(PERIODS)) float32. The angle is reduced in float64, so far coordinates keep
-        their phase.
+        (..., 2 * len(PERIODS)) float32. The remainder is taken in float64, where it is exact, so
+        far coordinates keep their phase.
     """
     periods = torch.tensor(PERIODS, dtype=torch.float64, device=coordinates.device)
-    turns = torch.remainder(coordinates[..., None].double() / periods, 1.0)
+    turns = torch.remainder(coordinates[..., None].double(), periods) / periods
     angle = (2 * math.pi * turns).float()
     return torch.cat([angle.sin(), angle.cos()], -1)
 

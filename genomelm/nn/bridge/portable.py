@@ -5,7 +5,9 @@ import math
 import torch
 
 
-def segment_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, patch_ids: torch.Tensor) -> torch.Tensor:
+def segment_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, patch_ids: torch.Tensor
+) -> torch.Tensor:
     """Let each patch's query attend over the bytes of that patch only.
 
     Args:
@@ -30,7 +32,9 @@ def segment_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tenso
     return out.view(b, p, h, d)
 
 
-def windowed_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, newest: torch.Tensor, window: int) -> torch.Tensor:
+def windowed_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, newest: torch.Tensor, window: int
+) -> torch.Tensor:
     """Let each byte attend over its `window` nearest allowed patches and the null patch.
 
     Args:
@@ -42,7 +46,7 @@ def windowed_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tens
     Returns:
         (b, l, h, d). No softmax is empty, because the null patch is always allowed.
     """
-    b, l, h, d = query.shape
+    b, length, h, d = query.shape
     rows = key.shape[1]
     first = torch.arange(b, device=newest.device)[:, None] * rows
     flat_key, flat_value = key.reshape(b * rows, h * d), value.reshape(b * rows, h * d)
@@ -50,11 +54,11 @@ def windowed_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tens
     for back in range(window + 1):  # the last turn is the null patch itself
         patch = newest + 1 - back if back < window else torch.zeros_like(newest)
         index = (first + patch.clamp_min(0)).reshape(-1)
-        score = (query * flat_key.index_select(0, index).view(b, l, h, d)).sum(-1) / math.sqrt(d)  # (b, l, h)
+        score = (query * flat_key.index_select(0, index).view(b, length, h, d)).sum(-1) / math.sqrt(d)  # (b, l, h)
         if back < window:
             score = score.masked_fill((patch < 1)[..., None], -torch.inf)
         logits.append(score)
-        values.append(flat_value.index_select(0, index).view(b, l, h, d))
+        values.append(flat_value.index_select(0, index).view(b, length, h, d))
     weight = torch.softmax(torch.stack(logits), 0)  # (window+1, b, l, h)
     return sum(w[..., None] * v for w, v in zip(weight, values, strict=True))
 

@@ -5,8 +5,19 @@ import math
 import torch
 
 
-def segment_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, patch_ids: torch.Tensor) -> torch.Tensor:
-    """For each patch, attend with its query over its own bytes. Shapes as in portable.py; float64 out."""
+def segment_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, patch_ids: torch.Tensor
+) -> torch.Tensor:
+    """Let each patch's query attend over the bytes of that patch only.
+
+    Args:
+        query: (b, p, h, d).
+        key, value: (b, l, h, d).
+        patch_ids: (b, l) int64; -1 marks padding.
+
+    Returns:
+        (b, p, h, d) float64; zeros for patches without bytes.
+    """
     b, p, h, d = query.shape
     out = torch.zeros(b, p, h, d, dtype=torch.float64)
     for row in range(b):
@@ -19,14 +30,26 @@ def segment_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tenso
     return out
 
 
-def windowed_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, newest: torch.Tensor, window: int) -> torch.Tensor:
-    """For each byte, attend over patches newest-window+1..newest (and the null patch). float64 out."""
-    b, l, h, d = query.shape
-    out = torch.zeros(b, l, h, d, dtype=torch.float64)
+def windowed_attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, newest: torch.Tensor, window: int
+) -> torch.Tensor:
+    """Let each byte attend over patches newest-window+1..newest and the null patch.
+
+    Args:
+        query: (b, l, h, d).
+        key, value: (b, 1 + p, h, d); row 0 is the null patch.
+        newest: (b, l) int64; -1 means the null patch only.
+        window: number of patches.
+
+    Returns:
+        (b, l, h, d) float64.
+    """
+    b, length, h, d = query.shape
+    out = torch.zeros(b, length, h, d, dtype=torch.float64)
     for row in range(b):
-        for i in range(l):
+        for i in range(length):
             last = int(newest[row, i]) + 1  # row 0 of key and value is the null patch
-            rows = [0] + list(range(max(1, last - window + 1), last + 1))
+            rows = [0, *range(max(1, last - window + 1), last + 1)]
             logits = torch.einsum("hd,khd->kh", query[row, i].double(), key[row, rows].double())
             weight = torch.softmax(logits / math.sqrt(d), 0)
             out[row, i] = torch.einsum("kh,khd->hd", weight, value[row, rows].double())

@@ -1,5 +1,6 @@
 """Implicit long filters: a small sine network of the lag, under a decay window."""
 
+import itertools
 import math
 
 import torch
@@ -36,7 +37,7 @@ class ImplicitFilter(nn.Module):
         self.bands = bands
         self.shift = shift
         sizes = [1 + 2 * bands, hidden, hidden, hidden]
-        self.layers = nn.ModuleList(nn.Linear(m, n) for m, n in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(m, n) for m, n in itertools.pairwise(sizes))
         self.frequency = nn.Parameter(torch.full((hidden,), float(frequency)))
         self.out = nn.Linear(hidden, channels, bias=False)
         # Taps start as decaying noise whose energy does not grow with the target length.

@@ -32,7 +32,8 @@ class HyenaOperator(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Mix (b, p, d) along p causally."""
         *gates, value = self.short(self.into(x)).chunk(self.order + 1, -1)
-        taps = self.filter(x.shape[1]).chunk(self.order - 1, -1)  # (p, d) each
+        # Interleaved, so that each of the filters has decays over the whole range.
+        taps = self.filter(x.shape[1]).unflatten(-1, (-1, self.order - 1)).unbind(-1)  # (p, d) each
         for gate, kernel, skip in zip(gates[1:], taps, self.skip, strict=True):
             value = value * gate
             value = causal_conv(value, kernel) + skip * value

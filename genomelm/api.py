@@ -1,0 +1,196 @@
+"""The Python interface: one short function a task; the command of the same name does the same to files."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genomelm.errors import InputError, UsageError
+from genomelm.interpret.ism import letters_of, saturation
+from genomelm.interpret.locus_model import pair_predictor
+from genomelm.models.encoding import make_batch
+from genomelm.models.loading import load_model as load_checkpoint
+from genomelm.models.model import GenomeModel
+from genomelm.patching.patcher import Patcher
+from genomelm.runtime import choose_device
+from genomelm.scoring.alleles import Window, read_alone
+from genomelm.scoring.forward import byte_log_probabilities, head_outputs, read_windows
+from genomelm.scoring.scorer import WIDTH, scorer_for
+from genomelm.seq.alphabet import ALPHABETS, decode, encode
+from genomelm.seq.genome import Genome
+from genomelm.seq.interval import Interval
+from genomelm.seq.variant import Variant
+from genomelm.seq.vcf import VcfReader, name_of, position
+from genomelm.seq.window import SCORED
+
+__all__ = [
+    "attribute",
+    "base_logits",
+    "decode",
+    "embed",
+    "encode",
+    "load_model",
+    "log_likelihood",
+    "predict",
+    "saturate",
+    "score_variants",
+    "segment",
+]
+
+
+def load_model(path: str | Path, device: str = "auto") -> GenomeModel:
+    """Load a model directory in eval mode, with its patcher.
+
+    Args:
+        path: directory with config.json, model.safetensors and patcher/.
+        device: auto, cpu, cuda or tpu.
+    """
+    return load_checkpoint(path, choose_device(device))
+
+
+def segment(sequences: Sequence[str], patcher: Patcher) -> list[np.ndarray]:
+    """Return the patch starts of each sequence, int64 (p,)."""
+    return patcher.segment_many(encode(sequence, patcher.config.alphabet) for sequence in sequences)
+
+
+def base_logits(model: GenomeModel, sequences: Sequence[str]) -> list[np.ndarray]:
+    """Return one float32 (l, a) array a sequence; row i predicts base i+1; columns are the alphabet's (DNA: ACGTN)."""
+    _need_language_model(model)
+    columns = [ord(letter) for letter in ALPHABETS[model.alphabet].columns]
+
+    def read(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
+        batch = make_batch([w.ids for w in windows], [w.marks for w in windows]).to(model.device)
+        found = model(**batch.inputs()).logits[..., columns].float().cpu().numpy()
+        return [row[1 : 1 + len(window.ids)] for row, window in zip(found, windows, strict=True)]
+
+    return read_windows(model, _windows(model, sequences), read)
+
+
+def log_likelihood(model: GenomeModel, sequences: Sequence[str]) -> np.ndarray:
+    """Return log p(sequence) in nats, float64 (n,), the first base given BOS; N is left out."""
+    _need_language_model(model)
+    found = read_windows(model, _windows(model, sequences), byte_log_probabilities)
+    return np.array([values.sum() for values in found], np.float64)
+
+
+def embed(model: GenomeModel, sequences: Sequence[str], per_base: bool = False) -> np.ndarray | list[np.ndarray]:
+    """Return the mean byte state of each sequence, float32 (n, d), or with `per_base` one (l, d) a sequence."""
+
+    def read(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
+        batch = make_batch([w.ids for w in windows], [w.marks for w in windows]).to(model.device)
+        found = model(**batch.inputs(), return_logits=False).hidden_states.float().cpu().numpy()
+        return [row[1 : 1 + len(window.ids)] for row, window in zip(found, windows, strict=True)]
+
+    states = read_windows(model, _windows(model, sequences), read)
+    if per_base:
+        return states
+    for number, state in enumerate(states):
+        if len(state) == 0:
+            raise InputError(f"sequence {number} is empty: it has no mean; leave it out")
+    return np.stack([state.mean(0) for state in states]) if states else np.zeros((0, model.config.shell["local_width"]))
+
+
+def predict(model: GenomeModel, sequences: Sequence[str]) -> np.ndarray:
+    """Return a task head's outputs, float64 (n, outputs): the labels' unit for a regression, logits for classes."""
+    if model.head_kind == "causal_lm":
+        raise UsageError("this is a language model, without a task head; use log_likelihood, or fine-tune it")
+    found = read_windows(model, _windows(model, sequences), head_outputs)
+    return np.stack(found) if found else np.zeros((0, model.config.head["outputs"]))
+
+
+def score_variants(
+    model: GenomeModel,
+    fasta: str | Path,
+    variants: str | Path | Iterable[Variant | tuple[str, int, str, str]],
+    *,
+    width: int = WIDTH,
+    window: Interval | None = None,
+    forward_only: bool = False,
+) -> pd.DataFrame:
+    """Score variants against a reference.
+
+    Args:
+        model: a language model (log-likelihood ratio, nats) or a task model (difference of its output).
+        fasta: the reference.
+        variants: a VCF, or (contig, 1-based pos, ref, alt) each.
+        width: reference bases around a variant. window: a fixed interval instead.
+        forward_only: one strand instead of the mean of both.
+
+    Returns:
+        contig, pos, ref, alt, score, status; the score is NaN where the status says why there is none.
+    """
+    scorer = scorer_for(model, width, window, forward_only)
+    listed = _read_vcf(variants) if isinstance(variants, str | Path) else variants
+    known = [variant if isinstance(variant, Variant) else Variant(*variant) for variant in listed]
+    with Genome(fasta) as genome:
+        pairs = [scorer.pair(genome, variant) for variant in known]
+    scores = np.full(len(pairs), np.nan)
+    scores[[pair.status in SCORED for pair in pairs]] = scorer.score([pair for pair in pairs if pair.status in SCORED])
+    rows = [(v.contig, v.pos, v.ref, v.alt) for v in known]
+    table = pd.DataFrame(rows, columns=["contig", "pos", "ref", "alt"])
+    return table.assign(score=scores, status=[pair.status for pair in pairs])
+
+
+def saturate(
+    model: GenomeModel,
+    fasta: str | Path,
+    interval: Interval | str,
+    *,
+    width: int = WIDTH,
+    window: Interval | None = None,
+    forward_only: bool = False,
+) -> np.ndarray:
+    """Score every substitution of an interval: float64 (l, 4), columns ACGT, read along the interval's strand.
+
+    The reference base has 0, a base without scores (N) a row of zeros. Options as in `score_variants`.
+    """
+    place = Interval.parse(interval) if isinstance(interval, str) else interval
+    with Genome(fasta) as genome:
+        sequence = genome.fetch(Interval(place.contig, place.start, place.end)).upper()
+    letters = letters_of("dna")
+    variants = [
+        Variant(place.contig, place.start + i + 1, base, letter)
+        for i, base in enumerate(sequence)
+        for letter in letters
+        if base in letters and letter != base
+    ]
+    scored = score_variants(model, fasta, variants, width=width, window=window, forward_only=forward_only)
+    effects = np.zeros((len(sequence), len(letters)))
+    rows, columns = scored.pos.to_numpy() - place.start - 1, scored.alt.map(letters.index).to_numpy(int)
+    effects[rows, columns] = np.nan_to_num(scored.score.to_numpy())
+    return effects[::-1, ::-1].copy() if place.strand == "-" else effects
+
+
+def attribute(model: GenomeModel, sequences: Sequence[str], method: str = "ism") -> list[np.ndarray]:
+    """Return one float64 (l, a) array a sequence: score(substitution) - score(sequence), in the sequence's patches.
+
+    The score is a task head's output, or a language model's log-likelihood in nats.
+
+    Raises:
+        UsageError: the method is unknown.
+    """
+    if method != "ism":
+        raise UsageError(f"attribution method '{method}' is unknown; choose ism")
+    predict_pairs = pair_predictor(model)
+    return [saturation(predict_pairs, sequence, model.alphabet) for sequence in sequences]
+
+
+def _windows(model: GenomeModel, sequences: Sequence[str]) -> list[Window]:
+    if isinstance(sequences, str):
+        raise UsageError("sequences is one string; give a list of sequences, such as ['ACGT']")
+    return [read_alone(model, sequence) for sequence in sequences]
+
+
+def _need_language_model(model: GenomeModel) -> None:
+    if model.head_kind != "causal_lm":
+        raise UsageError(f"this needs a language model; the model's head is {model.head_kind}")
+
+
+def _read_vcf(path: str | Path) -> Iterable[Variant]:
+    """Yield one variant an alternative allele, in file order; records without one are left out."""
+    reader = VcfReader(path)
+    for number, line in reader.records():
+        contig, pos, _, ref, alts, _ = line.split(b"\t", 5)
+        for alt in alts.split(b",") if alts != b"." else ():
+            yield Variant(name_of(contig), position(reader, number, pos), ref.decode("latin-1"), alt.decode("latin-1"))

@@ -1,0 +1,56 @@
+"""What every command that runs a model does first: threads, device, weights, and their provenance."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from genomelm.models.model import GenomeModel
+    from genomelm.seq.genome import Genome
+    from genomelm.seq.interval import Interval
+
+
+def open_model(path: Path, device: str, require_gpu: bool, threads: int | None) -> "tuple[GenomeModel, str]":
+    """Load a model for inference and return it with the SHA-256 of its weights.
+
+    Raises:
+        UsageError: there is no such model, or its format is newer.
+        IntegrityError: a pickle, or weights that do not fit the config.
+        ResourceError: the device is not there.
+    """
+    from genomelm.errors import IntegrityError
+    from genomelm.files import sha256
+    from genomelm.models.loading import PICKLES, load_model
+    from genomelm.runtime import choose_device, set_threads
+
+    if path.suffix in PICKLES and path.is_file():
+        raise IntegrityError(
+            f"{path} is a pickle: pickles can run code and are never loaded; give a directory with model.safetensors"
+        )
+    if threads is not None:
+        set_threads(threads)
+    model = load_model(path, choose_device(device, require_gpu))
+    return model, sha256(path / "model.safetensors")
+
+
+def located(genome: "Genome", text: str, option: str) -> "Interval":
+    """Read the interval of an option, with the contig's name as the genome spells it.
+
+    Raises:
+        InputError: not an interval, an empty one, an unknown contig, or past the contig's end.
+    """
+    import dataclasses
+
+    from genomelm.errors import InputError
+    from genomelm.seq.interval import Interval
+
+    interval = Interval.parse(text)
+    contig = genome.resolve(interval.contig)
+    if contig is None:
+        known = ", ".join(list(genome.contigs)[:5])
+        raise InputError(f"{option} {text}: contig '{interval.contig}' is not in {genome.path}, which has {known}")
+    length = genome.contigs[contig]
+    if interval.end > length:
+        raise InputError(f"{option} {text} passes the end of {contig} ({length:,} bases) in {genome.path}")
+    if len(interval) == 0:
+        raise InputError(f"{option} {text} holds no bases")
+    return dataclasses.replace(interval, contig=contig)

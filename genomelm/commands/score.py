@@ -1,0 +1,97 @@
+"""`genomelm score`: annotate the variants of a VCF, or every substitution of an interval, with a model's scores."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def score(
+    reference: Annotated[Path, typer.Option("-r", "--reference", help="Reference FASTA: plain, gzip or bgzip.")],
+    model: Annotated[Path, typer.Option("-m", "--model", help="Model directory.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Annotated VCF to write (.vcf.gz), with its index.")],
+    variants: Annotated[Path | None, typer.Argument(metavar="[IN.vcf[.gz]]", help="Variants to score.")] = None,
+    saturate: Annotated[
+        str | None,
+        typer.Option("--saturate", help="Interval C:a-b: score its every substitution instead of a VCF's variants."),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            "--window", help="Interval C:a-b[:-] in which every variant is scored; a task head reads its strand only."
+        ),
+    ] = None,
+    width: Annotated[
+        int, typer.Option("--width", min=2, help="Reference bases around each variant, without --window.")
+    ] = 512,
+    regions: Annotated[
+        Path | None, typer.Option("--regions", help="BED: score only records that overlap it; all are written.")
+    ] = None,
+    table: Annotated[Path | None, typer.Option("--table", help="TSV of scores, one row an allele.")] = None,
+    summary: Annotated[Path | None, typer.Option("--summary", help="JSON with the counts of the run.")] = None,
+    forward_only: Annotated[
+        bool, typer.Option("--forward-only", help="Read one strand; otherwise the mean of both.")
+    ] = False,
+    on_ref_mismatch: Annotated[
+        str, typer.Option("--on-ref-mismatch", help="A REF unlike the reference: flag, error or drop.")
+    ] = "flag",
+    prefix: Annotated[str, typer.Option("--prefix", help="First part of the INFO tags.")] = "GLM",
+    overwrite_info: Annotated[
+        bool, typer.Option("--overwrite-info", help="Replace tags of these names that another program wrote.")
+    ] = False,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="Alleles a step; does not change scores.")
+    ] = 64,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
+    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")] = False,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: torch's).")] = None,
+) -> None:
+    """Score every alternative allele and write the VCF with INFO tags added; no other column changes.
+
+    A language model gives GLM_LLR, log p(alternative) - log p(reference) in nats; a task model gives GLM_<TASK>, its
+    prediction for the alternative minus the one for the reference. An allele without a score has '.' and a reason in
+    GLM_STATUS.
+    """
+    from genomelm.commands.model_input import located, open_model
+    from genomelm.commands.progress import progress
+    from genomelm.errors import UsageError
+    from genomelm.scoring.annotate import annotate
+    from genomelm.scoring.assay_window import check_assay_window
+    from genomelm.scoring.saturate import saturate as write_substitutions
+    from genomelm.scoring.scorer import scorer_for
+    from genomelm.seq.genome import Genome
+    from genomelm.seq.interval import read_bed
+
+    if (variants is None) == (saturate is None):
+        raise UsageError("give either a VCF or --saturate C:a-b, and not both")
+    with Genome(reference) as genome, tempfile.TemporaryDirectory() as scratch, progress("records") as update:
+        fixed = None if window is None else located(genome, window, "--window")
+        source = variants
+        if saturate is not None:
+            interval = located(genome, saturate, "--saturate")
+            if fixed and not (
+                fixed.contig == interval.contig and fixed.start <= interval.start and interval.end <= fixed.end
+            ):
+                raise UsageError(f"--saturate {saturate} does not lie inside --window {window}")
+            source = Path(scratch) / "substitutions.vcf"
+            write_substitutions(genome, interval, source)
+        selected = None if regions is None else read_bed(regions)
+        loaded, digest = open_model(model, device, require_gpu, threads)
+        check_assay_window(loaded, genome, fixed, width)
+        found = annotate(
+            source,
+            genome,
+            scorer_for(loaded, width, fixed, forward_only, digest),
+            out,
+            table=table,
+            summary=summary,
+            regions=selected,
+            batch_size=batch_size,
+            on_ref_mismatch=on_ref_mismatch,
+            overwrite_info=overwrite_info,
+            prefix=prefix,
+            progress=update,
+        )
+    counts = ", ".join(f"{status} {count:,}" for status, count in found.statuses.items())
+    typer.echo(f"{out}: {found.scored:,} of {found.alleles:,} alleles scored, {found.rate:.0f} a second ({counts})")

@@ -1,0 +1,71 @@
+"""A loaded model as the callables that attribution asks for."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from genomelm.interpret.ism import PredictPairs
+from genomelm.interpret.locus import LocusModel
+from genomelm.models.encoding import make_batch
+from genomelm.models.model import GenomeModel
+from genomelm.models.soft import embedding_offset
+from genomelm.runtime import counter_seed, exact_float32
+from genomelm.scoring.alleles import lifted, read_alone
+from genomelm.scoring.forward import check_single, sequence_scores
+
+
+def pair_predictor(model: GenomeModel) -> PredictPairs:
+    """Return a predictor that reads each alternate in its reference's patches.
+
+    The score is a task head's output, or a language model's log-likelihood in nats.
+    """
+    check_single(model)
+
+    def predict_pairs(reference: str, alternates: list[str]) -> tuple[float, np.ndarray]:
+        ref = read_alone(model, reference)
+        others = [lifted(ref, alternate, 0, len(reference), len(reference)) for alternate in alternates]
+        scores = sequence_scores(model, [ref, *others])
+        return float(scores[0]), scores[1:]
+
+    return predict_pairs
+
+
+def locus_model(name: str, model: GenomeModel, sequence: str) -> LocusModel:
+    """Return a model's callables for one locus, its boundaries frozen to those of `sequence`.
+
+    A language model has no gradients here: its score reads the letters themselves as targets.
+    """
+    if model.head_kind == "causal_lm":
+        return LocusModel(name, pair_predictor(model))
+    score = _soft_score(model, sequence)
+
+    def gradient_of(x: np.ndarray) -> np.ndarray:
+        given = torch.tensor(x, dtype=torch.float32, device=model.device, requires_grad=True)
+        with torch.enable_grad(), exact_float32():
+            return torch.autograd.grad(score(given), given)[0].cpu().numpy()
+
+    def score_of(x: np.ndarray) -> float:
+        with torch.no_grad(), exact_float32():
+            return float(score(torch.tensor(x, dtype=torch.float32, device=model.device)))
+
+    return LocusModel(name, pair_predictor(model), gradient_of, score_of)
+
+
+def _soft_score(model: GenomeModel, sequence: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return x (l, 4) -> the head's output for the mixture, a scalar."""
+    window = read_alone(model, sequence)
+    batch = make_batch([window.ids], [window.marks]).to(model.device)
+
+    def score(x: torch.Tensor) -> torch.Tensor:
+        output = model(**batch.inputs(), embedding_offset=embedding_offset(model, batch.ids[0], x)).logits[0]
+        return output[-1] - output[0] if len(output) > 1 else output[0]
+
+    return score
+
+
+def with_random_weights(model: GenomeModel, seed: int = 0) -> GenomeModel:
+    """Return a freshly initialised model of the same config and patcher; torch's global state stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(counter_seed("random_weights", seed))
+        return type(model)(model.config, model.patcher).to(model.device).eval()

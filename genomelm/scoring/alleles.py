@@ -1,0 +1,71 @@
+"""From a pair of windows to model inputs: ids and patch starts of both alleles, on both strands."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from genomelm.errors import UsageError
+from genomelm.models.model import GenomeModel
+from genomelm.patching.pair import pair as lift
+from genomelm.seq.alphabet import encode, reverse_complement
+from genomelm.seq.window import AllelePair
+
+
+@dataclass(frozen=True)
+class Window:
+    """One sequence as a model reads it.
+
+    Args:
+        ids: int64 (l,), without BOS.
+        marks: bool (l+1,), True where a patch starts; the last one tells of the byte after the end.
+    """
+
+    ids: np.ndarray
+    marks: np.ndarray
+
+    @property
+    def key(self) -> bytes:
+        """Equal for windows that every model reads alike."""
+        return self.ids.astype(np.uint8).tobytes() + b"|" + np.packbits(self.marks).tobytes()
+
+
+def read_alone(model: GenomeModel, sequence: str) -> Window:
+    """Cut a sequence into patches from its own start, or as its task's reference where that is as long.
+
+    Raises:
+        UsageError: the model has no patcher.
+    """
+    if model.patcher is None:
+        raise UsageError("the model has no patcher: load it with genomelm.load_model, or save it with one")
+    ids, reference = encode(sequence, model.alphabet), model.config.head["reference"]
+    cut = encode(reference, model.alphabet) if reference and len(reference) == len(ids) else ids
+    marks = np.array(model.patcher.marks(cut), bool)
+    if len(ids):
+        marks[0] = True
+    return Window(ids, marks)
+
+
+def read_pair(model: GenomeModel, pair: AllelePair) -> tuple[Window, Window]:
+    """Return (reference, alternative): the reference's patches, lifted to the alternative."""
+    ref = read_alone(model, pair.ref)
+    return ref, lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length)
+
+
+def lifted(ref: Window, alt: str, offset: int, ref_length: int, alt_length: int) -> Window:
+    """Give `alt` the patches of `ref`, of which it differs by alt_length for ref_length bases at `offset`."""
+    ids = encode(alt)
+    marks = np.zeros(len(ids) + 1, bool)
+    marks[lift(np.flatnonzero(ref.marks[:-1]), offset, ref_length, alt_length, len(ref.ids))] = True
+    marks[-1] = ref.marks[-1]
+    return Window(ids, marks)
+
+
+def other_strand(pair: AllelePair) -> AllelePair:
+    """Return the same change as the other strand reads it; its windows are cut from their own start."""
+    return dataclasses.replace(
+        pair,
+        ref=reverse_complement(pair.ref),
+        alt=reverse_complement(pair.alt),
+        offset=len(pair.ref) - pair.offset - pair.ref_length,
+    )

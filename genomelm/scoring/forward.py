@@ -1,0 +1,107 @@
+"""Windows through a model: equal windows once, rows of like length together, memory bounded."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from genomelm.errors import ResourceError, UsageError
+from genomelm.models.encoding import make_batch
+from genomelm.models.heads import IGNORED
+from genomelm.models.model import GenomeModel
+from genomelm.runtime import exact_float32
+from genomelm.scoring.alleles import Window
+
+log = logging.getLogger(__name__)
+
+BYTES_AT_ONCE = {"cpu": 1 << 12, "cuda": 1 << 18}
+"""Bytes (rows times length) of one forward pass; on a CPU, what stays in its cache."""
+
+Read = Callable[[GenomeModel, Sequence[Window]], list[np.ndarray]]
+
+
+def read_windows(model: GenomeModel, windows: Sequence[Window], read: Read) -> list[np.ndarray]:
+    """Apply `read` to every window, in chunks, and return its arrays in the windows' order.
+
+    A chunk that does not fit the device's memory is halved and tried again.
+
+    Raises:
+        ResourceError: not even one window fits.
+    """
+    distinct: dict[bytes, Window] = {}
+    keys = [window.key for window in windows]
+    for key, window in zip(keys, windows, strict=True):
+        distinct.setdefault(key, window)
+    unique = list(distinct.values())
+    order = sorted(range(len(unique)), key=lambda i: -len(unique[i].ids))
+    results: dict[bytes, np.ndarray] = {}
+    most = BYTES_AT_ONCE.get(model.device.type, 1 << 16)
+    start = 0
+    with torch.inference_mode(), exact_float32():
+        while start < len(order):
+            rows = max(1, most // (1 + len(unique[order[start]].ids)))
+            chunk = order[start : start + rows]
+            try:
+                found = read(model, [unique[i] for i in chunk])
+            except torch.OutOfMemoryError:
+                most = _halved(chunk, unique)
+                torch.cuda.empty_cache()
+                continue
+            for i, values in zip(chunk, found, strict=True):
+                results[unique[i].key] = values
+            start += len(chunk)
+    return [results[key] for key in keys]
+
+
+def _halved(chunk: Sequence[int], unique: Sequence[Window]) -> int:
+    length = 1 + len(unique[chunk[0]].ids)
+    if len(chunk) == 1:
+        raise ResourceError(
+            f"one window of {length - 1:,} bases does not fit the device's memory; use shorter ones, or --device cpu"
+        )
+    log.warning("out of device memory: %d windows at a time instead of %d", len(chunk) // 2, len(chunk))
+    return length * (len(chunk) // 2)
+
+
+def byte_log_probabilities(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
+    """Return log p(base | bases before it) in nats, float64 (l,) a window; 0 at N, which is left out."""
+    batch = make_batch([w.ids for w in windows], [w.marks for w in windows]).to(model.device)
+    states = model(**batch.inputs(), return_logits=False).hidden_states
+    logits = model.head.letter_logits(states[:, :-1])
+    target = model.head.targets(batch.ids)  # (b, l), IGNORED at N and at padding
+    counted = target != IGNORED
+    chosen = torch.log_softmax(logits.double(), -1).gather(-1, target.clamp_min(0)[..., None])[..., 0]
+    values = torch.where(counted, chosen, 0.0).cpu().numpy()
+    return [row[: len(window.ids)] for row, window in zip(values, windows, strict=True)]
+
+
+def head_outputs(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
+    """Return the task head's output, float64 (n,) a window: label's unit for a regression, logits for classes."""
+    batch = make_batch([w.ids for w in windows], [w.marks for w in windows]).to(model.device)
+    return list(model(**batch.inputs()).logits.double().cpu().numpy())
+
+
+def single(output: np.ndarray) -> float:
+    """Return a head's output (n,) as one number; for two classes, the logit of the second against the first."""
+    return float(output[-1] - output[0]) if len(output) > 1 else float(output[0])
+
+
+def check_single(model: GenomeModel) -> None:
+    """Refuse a task head that `single` cannot turn into one number.
+
+    Raises:
+        UsageError: more than one regression target, or more than two classes.
+    """
+    most = 2 if model.head_kind == "sequence_classification" else 1
+    outputs = model.config.head["outputs"]
+    if model.head_kind != "causal_lm" and outputs > most:
+        raise UsageError(f"the model's head has {outputs} outputs; a score is one number, or the logit of two classes")
+
+
+def sequence_scores(model: GenomeModel, windows: Sequence[Window]) -> np.ndarray:
+    """Return one number a window, float64 (n,): a task head's output, or a language model's log-likelihood in nats."""
+    check_single(model)
+    if model.head_kind == "causal_lm":
+        return np.array([values.sum() for values in read_windows(model, windows, byte_log_probabilities)])
+    return np.array([single(output) for output in read_windows(model, windows, head_outputs)])

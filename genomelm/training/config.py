@@ -1,0 +1,24 @@
+"""A training file of configs/train."""
+
+from dataclasses import dataclass
+
+from genomelm.settings import setting
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, how fast and in what pieces a model is trained."""
+
+    steps: int | None = setting(None, "optimizer steps; give this or epochs", minimum=1)
+    epochs: float | None = setting(None, "passes over the training examples (fine-tuning)", minimum=0.01)
+    batch_size: int = setting(8, "records a step", minimum=1)
+    window: int = setting(1024, "bases a window (pretraining)", minimum=16)
+    learning_rate: float = setting(4e-3, "peak learning rate", minimum=0)
+    filter_rate: float = setting(0.3, "learning rate of implicit filters, as a share of the peak", minimum=0)
+    warmup: float = setting(0.1, "share of the steps that the rate rises", minimum=0, maximum=1)
+    final_rate: float = setting(0.1, "last learning rate, as a share of the peak (cosine)", minimum=0, maximum=1)
+    weight_decay: float = setting(0.1, "decay of matrices; norms, tables and filters have none", minimum=0)
+    clip: float = setting(1.0, "largest gradient norm", minimum=0)
+    seed: int = setting(1, "seed of initial weights and data order (pretraining)", minimum=0)
+    checkpoint_minutes: float = setting(1.0, "minutes between checkpoints", minimum=0)
+    evaluate_every: int = setting(100, "steps between held-out readings in the log", minimum=1)

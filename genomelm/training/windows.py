@@ -1,0 +1,70 @@
+"""Windows of a genome as language-model batches, on either strand."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from genomelm.errors import InputError
+from genomelm.models.encoding import Batch, make_batch
+from genomelm.patching.patcher import Patcher
+from genomelm.patching.store import PatchStore
+from genomelm.runtime import counter_seed
+from genomelm.seq.alphabet import encode, reverse_complement_ids
+from genomelm.seq.genome import Genome
+from genomelm.seq.interval import Interval
+
+
+class GenomeWindows:
+    """Cuts windows out of regions; forward windows take their boundaries from the store.
+
+    A reverse-complement window is patched from its own start. Nothing is held in memory but the
+    windows at hand.
+    """
+
+    def __init__(
+        self, genome: Genome, store: PatchStore, patcher: Patcher, regions: Sequence[Interval], window: int
+    ) -> None:
+        self.genome, self.store, self.patcher, self.window = genome, store, patcher, window
+        self.regions = [region for region in regions if len(region) >= window]
+        if not self.regions:
+            raise InputError(f"no region is as long as the window of {window} bases: choose a smaller window")
+        room = np.array([len(region) - window + 1 for region in self.regions])
+        self.edges = np.cumsum(room)
+
+    def record(self, interval: Interval) -> tuple[np.ndarray, np.ndarray]:
+        """Return ids (l,) and start flags (l+1,) of an interval, read along its strand."""
+        forward = encode(self.genome.fetch(Interval(interval.contig, interval.start, interval.end)))
+        if interval.strand == "-":
+            ids = reverse_complement_ids(forward)
+            return ids, self.patcher.marks(ids)
+        flags = np.zeros(len(forward) + 1, bool)
+        flags[self.store.starts(interval.contig, interval.start, interval.end)] = True
+        flags[-1] = self.store.opens_next(interval.contig, interval.end)
+        return forward, flags
+
+    def random_batch(self, size: int, *counters: int | str) -> Batch:
+        """Return a batch of random windows on random strands, a pure function of `counters`."""
+        generator = np.random.default_rng(counter_seed(*counters))
+        records = []
+        for place, strand in zip(
+            generator.integers(0, self.edges[-1], size), generator.integers(0, 2, size), strict=True
+        ):
+            index = int(np.searchsorted(self.edges, place, side="right"))
+            region = self.regions[index]
+            start = region.start + int(place) - (int(self.edges[index - 1]) if index else 0)
+            records.append(self.record(Interval(region.contig, start, start + self.window, "+-"[strand])))
+        return make_batch([ids for ids, _ in records], [flags for _, flags in records])
+
+    def tiles(self) -> list[Interval]:
+        """Return the regions cut into windows that do not overlap; a last short piece is kept."""
+        return [
+            Interval(region.contig, start, min(start + self.window, region.end))
+            for region in self.regions
+            for start in range(region.start, region.end, self.window)
+        ]
+
+
+def label_ids(batch: Batch) -> torch.Tensor:
+    """Return language-model labels (b, l): the ids, with padding left out."""
+    return torch.where(batch.mask, batch.ids, -100)

@@ -1,0 +1,97 @@
+"""Nothing after byte i reaches the logits of row i: shown by substitution, with new patches each time."""
+
+import numpy as np
+import pytest
+import torch
+
+from genomelm.models import GenomeModel
+from genomelm.models import model as model_module
+from genomelm.models.encoding import make_batch, segment_records
+from genomelm.models.geometry import Patches
+
+TOLERANCE = 2e-5
+"""FFT rounding: a change of late rows moves early ones by about 1e-6 of the largest."""
+
+
+def largest_leak(model: GenomeModel, record: np.ndarray, positions: list[int], random: np.random.Generator) -> float:
+    """Change every byte after base j, for each j; return the largest move of a logit that may not move.
+
+    Row 0 of the logits is BOS, so base j is row j + 1; j = -1 changes every base.
+    """
+    others = []
+    for j in positions:
+        other = record.copy()
+        # Every later byte becomes another letter, so that the patches move too.
+        fresh = random.permutation([65, 67, 71, 84])[random.integers(0, 4, len(record) - j - 1)]
+        other[j + 1 :] = np.where(fresh == other[j + 1 :], np.where(fresh == 65, 67, 65), fresh)
+        assert (other[j + 1 :] != record[j + 1 :]).all()
+        others.append(other)
+    rows = [record, *others]
+    marks = segment_records(model.patcher, rows)
+    assert len({m.tobytes() for m in marks}) > 1, "the substitutions must move patches"
+    with torch.no_grad():
+        logits = model(**make_batch(rows, marks).inputs()).logits
+    moved = (logits[1:] - logits[:1]).abs().amax(-1)  # (positions, 1 + l)
+    assert all(moved[n, j + 2 :].max() > 1e-2 for n, j in enumerate(positions)), "later rows must move"
+    return max(float(moved[n, : j + 2].max()) for n, j in enumerate(positions))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_logit_depends_on_a_later_byte_patches_included(make_model, records, seed: int) -> None:
+    record = records(150, seed=seed)[0]
+    positions = [-1, 0, 1, 17, 40, 63, 64, 100, 147, 148]
+    assert largest_leak(make_model(seed=seed), record, positions, np.random.default_rng(seed)) < TOLERANCE
+
+
+@pytest.mark.parametrize("shell", [{"kmers": [1]}, {"encoder_layers": 0, "decoder_layers": 0}, {"window": 7}])
+def test_causality_holds_in_other_shapes(make_model, records, shell: dict) -> None:
+    record = records(90, seed=5)[0]
+    assert largest_leak(make_model(**shell), record, list(range(0, 89, 4)), np.random.default_rng(0)) < TOLERANCE
+
+
+def test_a_decoder_that_reads_the_open_patch_fails_this_check(make_model, records, monkeypatch) -> None:
+    class Leaky(Patches):
+        @classmethod
+        def from_starts(cls, starts: torch.Tensor, mask: torch.Tensor | None = None) -> Patches:
+            patches = Patches.from_starts(starts, mask)
+            return Patches(patches.ids, patches.ids, patches.count)  # patch_id(i) in place of patch_id(i+1) - 1
+
+    model, record = make_model(), records(150)[0]
+    positions = list(range(0, 140, 7))
+    assert largest_leak(model, record, positions, np.random.default_rng(0)) < TOLERANCE
+    monkeypatch.setattr(model_module, "Patches", Leaky)
+    assert largest_leak(model, record, positions, np.random.default_rng(0)) > 100 * TOLERANCE
+
+
+def test_a_length_feature_on_bytes_fails_this_check(make_model, records, monkeypatch) -> None:
+    """The length of an open patch tells where the next one starts, which depends on bytes to come."""
+    plain = Patches.distance
+
+    def leaky(patches: Patches, length: int) -> torch.Tensor:
+        lengths = torch.gather(patches.lengths(length), 1, patches.ids.clamp_min(0))
+        return torch.where(patches.ids >= 0, lengths - plain(patches, length), 0)  # distance to the patch's end
+
+    monkeypatch.setattr(Patches, "distance", leaky)
+    model, record = make_model(), records(150)[0]
+    assert largest_leak(model, record, list(range(0, 140, 7)), np.random.default_rng(0)) > 100 * TOLERANCE
+
+
+def test_gradients_of_a_logit_stop_at_its_byte(make_model, records) -> None:
+    model, record = make_model(), records(80)[0]
+    batch = make_batch([record], segment_records(model.patcher, [record]))
+    for row in (0, 1, 40, 80):
+        offset = torch.zeros(1, 81, 32, requires_grad=True)
+        model(**batch.inputs(), embedding_offset=offset).logits[0, row].square().sum().backward()
+        reach = offset.grad[0].abs().amax(-1)
+        assert reach[row] > 1e-3
+        assert reach[row + 1 :].sum() < 1e-4 * reach[row]
+
+
+def test_a_prefix_has_the_rows_of_the_whole(make_model, records) -> None:
+    model, record = make_model(), records(120)[0]
+    with torch.no_grad():
+        whole = model(**make_batch([record], segment_records(model.patcher, [record])).inputs()).logits[0]
+        for length in (0, 1, 2, 31, 64, 119):
+            prefix = record[:length]
+            part = model(**make_batch([prefix], segment_records(model.patcher, [prefix])).inputs()).logits[0]
+            torch.testing.assert_close(part, whole[: length + 1], atol=TOLERANCE, rtol=0)

@@ -1,0 +1,61 @@
+import math
+
+import torch
+
+from genomelm.nn.positions import PERIODS, phase_features, rotate
+
+FAR = [0, 1, 10_000, 2**24 + 1, 10**9, 10**9 + 1, 2**40]
+
+
+def products(query: torch.Tensor, key: torch.Tensor, i: int, j: int) -> torch.Tensor:
+    """Inner products (h,) of one query at coordinate i and one key at j."""
+    at = lambda x, place: rotate(x[None], torch.tensor([place]), 4096.0)[0]
+    return (at(query, i) * at(key, j)).sum(-1)
+
+
+def test_rotated_inner_products_depend_on_differences_only() -> None:
+    torch.manual_seed(0)
+    query, key = torch.randn(4, 16), torch.randn(4, 16)
+    for difference in (0, 1, 7, 500):
+        near = products(query, key, difference, 0)
+        for far in FAR[:-1]:
+            torch.testing.assert_close(products(query, key, far + difference, far), near, atol=1e-5, rtol=0)
+
+
+def test_rotation_is_exact_at_far_coordinates() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(1, 1, 8)
+    for far in (10**9, 10**9 + 1):
+        y = rotate(x, torch.tensor([far]), 4096.0)[0, 0]
+        for channel in range(4):
+            rate = 4096.0 ** (-channel / 4)
+            angle = math.fmod(far * rate, 2 * math.pi)
+            a, b = float(x[0, 0, channel]), float(x[0, 0, channel + 4])
+            assert abs(y[channel] - (a * math.cos(angle) - b * math.sin(angle))) < 1e-5
+            assert abs(y[channel + 4] - (a * math.sin(angle) + b * math.cos(angle))) < 1e-5
+
+
+def test_rotation_keeps_lengths_dtype_and_the_origin() -> None:
+    x = torch.randn(3, 5, 2, 8)
+    y = rotate(x, torch.arange(5).expand(3, 5), 4096.0)
+    torch.testing.assert_close(y.norm(dim=-1), x.norm(dim=-1))
+    assert torch.equal(y[:, 0], x[:, 0])
+    assert rotate(x.bfloat16(), torch.arange(5).expand(3, 5), 4096.0).dtype == torch.bfloat16
+
+
+def test_phases_of_far_coordinates_are_those_of_exact_arithmetic() -> None:
+    features = phase_features(torch.tensor(FAR))
+    assert features.shape == (len(FAR), 2 * len(PERIODS))
+    for row, coordinate in zip(features, FAR, strict=True):
+        for n, period in enumerate(PERIODS):
+            halves = round(2 * period)  # every period is a whole number of half bases
+            angle = 2 * math.pi * ((2 * coordinate) % halves) / halves
+            assert abs(row[n] - math.sin(angle)) < 1e-5
+            assert abs(row[n + len(PERIODS)] - math.cos(angle)) < 1e-5
+
+
+def test_phases_return_after_each_period() -> None:
+    near = phase_features(torch.arange(300))
+    for n, period in enumerate((3, 8, 21, 21, 147)):
+        columns = [n, n + len(PERIODS)]
+        torch.testing.assert_close(near[period:, columns], near[:-period, columns], atol=1e-5, rtol=0)

@@ -1,0 +1,56 @@
+import pytest
+import torch
+
+from genomelm.nn.fftconv import causal_conv
+from genomelm.nn.shortconv import ShortConv
+
+
+def naive(x: torch.Tensor, layer: ShortConv) -> torch.Tensor:
+    """Direct sum in float64; the last tap is lag 0."""
+    x, weight, bias = x.double(), layer.weight.double()[:, 0, 0], layer.bias.double()
+    rows = []
+    for t in range(x.shape[1]):
+        row = bias.expand(x.shape[0], -1)
+        for lag in range(weight.shape[1]):
+            if t - lag * layer.dilation >= 0:
+                row = row + weight[:, -1 - lag] * x[:, t - lag * layer.dilation]
+        rows.append(row)
+    return torch.stack(rows, 1)
+
+
+def make(taps: int, dilation: int) -> ShortConv:
+    torch.manual_seed(taps)
+    layer = ShortConv(4, taps, dilation)
+    torch.nn.init.normal_(layer.bias)
+    return layer
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 15, 16, 17, 100])
+@pytest.mark.parametrize(("taps", "dilation"), [(1, 1), (3, 1), (9, 1), (9, 4), (2, 7)])
+def test_outputs_and_gradients_are_those_of_the_direct_sum(length: int, taps: int, dilation: int) -> None:
+    layer = make(taps, dilation)
+    x = torch.randn(2, length, 4, requires_grad=True)
+    upstream = torch.randn(2, length, 4)
+    results = []
+    for y in (layer(x), naive(x, layer)):
+        results.append((y, *torch.autograd.grad((y * upstream).sum(), (x, layer.weight, layer.bias))))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours.double(), theirs.double(), atol=2e-5, rtol=1e-5)
+
+
+def test_an_impulse_never_reaches_the_past() -> None:
+    layer = make(9, 4)
+    quiet = torch.zeros(1, 60, 4)
+    loud = quiet.clone()
+    loud[:, 30] = 1
+    change = (layer(loud) - layer(quiet))[0].abs().sum(-1)
+    assert change[:30].max() == 0
+    assert change.nonzero()[:, 0].tolist() == list(range(30, 60, 4))
+
+
+def test_short_and_long_convolution_agree_on_orientation() -> None:
+    layer = make(9, 1)
+    torch.nn.init.zeros_(layer.bias)
+    x = torch.randn(2, 40, 4)
+    taps = layer.weight[:, 0, 0].flip(-1).T  # (k, d), lag 0 first
+    torch.testing.assert_close(layer(x), causal_conv(x, taps), atol=1e-5, rtol=0)
