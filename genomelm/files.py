@@ -128,7 +128,9 @@ def output_lock(path: str | Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UsageError(f"{path} is being written by another genomelm process; wait for it or choose another output") from None
+            raise UsageError(
+                f"{path} is being written by another genomelm process; wait for it or choose another output"
+            ) from None
         try:
             yield
         finally:

@@ -15,7 +15,15 @@ from typing import Any
 from genomelm.errors import UsageError
 
 
-def setting(default: Any = dataclasses.MISSING, help: str = "", *, minimum: float | None = None, maximum: float | None = None, choices: tuple = (), factory: Any = None) -> Any:
+def setting(
+    default: Any = dataclasses.MISSING,
+    help: str = "",
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple = (),
+    factory: Any = None,
+) -> Any:
     """Return a dataclass field with a help text and limits (both ends allowed)."""
     limits = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
     if factory is not None:
@@ -54,7 +62,11 @@ def _type_schema(hint: Any) -> dict:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         schema = _type_schema(next(a for a in arguments if a is not type(None)))
-        return {"anyOf": [schema, {"type": "null"}]} if "type" not in schema or schema["type"] == "object" else {**schema, "type": [schema["type"], "null"]}
+        return (
+            {"anyOf": [schema, {"type": "null"}]}
+            if "type" not in schema or schema["type"] == "object"
+            else {**schema, "type": [schema["type"], "null"]}
+        )
     if origin is tuple:
         return {"type": "array", "items": _type_schema(arguments[0])}
     if origin is dict:
@@ -70,7 +82,10 @@ def problems_in(value: Any, cls: type) -> list[str]:
     import jsonschema
 
     found = []
-    for error in sorted(jsonschema.Draft202012Validator(json_schema(cls)).iter_errors(value), key=lambda e: list(map(str, e.absolute_path))):
+    for error in sorted(
+        jsonschema.Draft202012Validator(json_schema(cls)).iter_errors(value),
+        key=lambda e: list(map(str, e.absolute_path)),
+    ):
         where = ".".join(map(str, error.absolute_path))
         if error.validator == "additionalProperties":
             known = list(error.schema["properties"])

@@ -17,7 +17,7 @@ class ShellConfig:
     local_taps: int = setting(9, "taps of the local convolutions, bases", minimum=1)
     dilation: int = setting(4, "dilation of every second local layer", minimum=1)
     encoder_layers: int = setting(2, "local layers before pooling", minimum=0)
-    decoder_layers: int = setting(2, "local layers after reading the patches back", minimum=0)
+    decoder_layers: int = setting(1, "local layers after reading the patches back", minimum=0)
     kmers: tuple[int, ...] = setting((3, 4, 5), "k of each exact k-mer table")
     width: int = setting(128, "width of patch states", minimum=8)
     window: int = setting(2, "patches that a byte reads back", minimum=1)

@@ -8,25 +8,35 @@ from torch import nn
 from genomelm.training.config import TrainConfig
 
 
+LATENT = (".pooling.", ".backbone.", ".reading.")
+"""Parts of the path through the patches."""
+
+
 def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict]:
     """Put every parameter into exactly one group.
 
-    Matrices decay. Norms, biases, embeddings and k-mer tables do not. The networks of implicit
-    filters have their own rate and no decay, since shrinking them would shrink the filters' reach.
+    Matrices decay; norms, biases, embeddings and k-mer tables do not. The path through the patches
+    learns at a rate of its own: at the byte layers' rate it turns to noise before the byte layers
+    have anything to ask of it, and they learn to ignore it (then its ablation costs nothing). The
+    networks of implicit filters are slower still and never decay.
     """
-    groups: dict[str, list[nn.Parameter]] = {"matrices": [], "undecayed": [], "filters": []}
+    shares = {"bytes": 1.0, "latent": config.latent_rate, "filters": config.filter_rate}
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     tables = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     for name, parameter in model.named_parameters():
+        kind = "latent" if any(part in name for part in LATENT) else "bytes"
         if ".filter." in name:
-            groups["filters"].append(parameter)
-        elif parameter.ndim < 2 or id(parameter) in tables:
-            groups["undecayed"].append(parameter)
-        else:
-            groups["matrices"].append(parameter)
+            kind = "filters"
+        decays = parameter.ndim > 1 and id(parameter) not in tables and kind != "filters"
+        groups.setdefault((kind, decays), []).append(parameter)
     return [
-        {"name": "matrices", "params": groups["matrices"], "weight_decay": config.weight_decay, "share": 1.0},
-        {"name": "undecayed", "params": groups["undecayed"], "weight_decay": 0.0, "share": 1.0},
-        {"name": "filters", "params": groups["filters"], "weight_decay": 0.0, "share": config.filter_rate},
+        {
+            "name": f"{kind}{'' if decays else ', no decay'}",
+            "params": parameters,
+            "weight_decay": config.weight_decay if decays else 0.0,
+            "share": shares[kind],
+        }
+        for (kind, decays), parameters in sorted(groups.items())
     ]
 
 

@@ -145,9 +145,9 @@ def test_every_parameter_is_in_exactly_one_group(site):
     assert sorted(found) == sorted(id(p) for p in model.parameters())
     by_name = {group["name"]: {id(p) for p in group["params"]} for group in groups}
     names = dict(model.named_parameters())
-    assert id(names["shell.kmers.tables.0.weight"]) in by_name["undecayed"]
-    assert id(names["shell.backbone.blocks.0.mixer.filter.out.weight"]) in by_name["filters"]
-    assert id(names["shell.backbone.blocks.0.mixer.into.weight"]) in by_name["matrices"]
+    assert id(names["shell.kmers.tables.0.weight"]) in by_name["bytes, no decay"]
+    assert id(names["shell.backbone.blocks.0.mixer.filter.out.weight"]) in by_name["filters, no decay"]
+    assert id(names["shell.backbone.blocks.0.mixer.into.weight"]) in by_name["latent"]
 
 
 def test_the_rate_rises_then_falls_to_its_share():

@@ -1,0 +1,104 @@
+"""A mixture of letters through a real model: exact at letters, and its gradient is the slope."""
+
+import numpy as np
+import pytest
+import torch
+
+from genomelm.interpret import gradients, ism
+from genomelm.interpret.locus_model import locus_model, pair_predictor, with_random_weights
+from genomelm.models.encoding import make_batch
+from genomelm.models.soft import embedding_offset, mixed_kmers
+from genomelm.nn.kmers import KmerEmbedding
+from genomelm.scoring.alleles import read_alone
+from genomelm.seq.alphabet import BOS, encode
+
+SEQUENCE = "ACGTTGACANNTATAATGCAGGTGATTACA"
+
+
+@pytest.fixture(scope="module")
+def model(task_models):
+    return task_models[0]
+
+
+@pytest.fixture(scope="module")
+def locus(model):
+    return locus_model("toy", model, SEQUENCE)
+
+
+def mixture(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).dirichlet(np.ones(4), len(SEQUENCE)).astype(np.float32)
+
+
+def test_at_letters_the_mixture_is_the_embedding(model):
+    for other in (SEQUENCE, "N" + SEQUENCE[1:], SEQUENCE[::-1]):
+        ids = torch.from_numpy(np.concatenate([[BOS], encode(SEQUENCE)]))
+        found = embedding_offset(model, ids, torch.from_numpy(ism.one_hot(other)))[0]
+        wanted = torch.from_numpy(np.concatenate([[BOS], encode(other)]))
+        hard = [model.shell.bytes(x) + model.shell.kmers(x[None])[0] for x in (ids, wanted)]
+        assert (found - (hard[1] - hard[0])).abs().max() < 1e-5
+
+
+def test_kmer_mixture_is_the_mean_over_all_kmers_and_passes_gradcheck():
+    torch.manual_seed(0)
+    kmers = KmerEmbedding(3, (1, 3), torch.tensor([ord(c) for c in "ACN"]), 260).double()
+    weights = torch.rand(6, 3, dtype=torch.float64).softmax(-1).requires_grad_()
+    expected = torch.zeros(6, 3, dtype=torch.float64)
+    for code in range(3**6):
+        digits = [code // 3**i % 3 for i in range(6)]
+        chance = torch.stack([weights[i, digit] for i, digit in enumerate(digits)]).prod()
+        expected += chance * kmers(torch.tensor([[ord("ACN"[digit]) for digit in digits]]))[0]
+    assert (mixed_kmers(kmers, weights) - expected).abs().max() < 1e-10
+    assert torch.autograd.gradcheck(lambda w: mixed_kmers(kmers, w), weights)
+
+
+def test_score_of_a_letter_sequence_is_the_models(model, locus):
+    one_hot = ism.one_hot(SEQUENCE)
+    mutated = "TT" + SEQUENCE[2:]
+    reference, (changed,) = locus.predict_pairs(SEQUENCE, [mutated])
+    assert locus.score_of(one_hot) == pytest.approx(reference, abs=1e-5)
+    assert locus.score_of(ism.one_hot(mutated)) == pytest.approx(changed, abs=1e-5)
+    assert reference != pytest.approx(changed, abs=1e-3)
+
+
+def test_gradient_is_the_slope_of_the_score(locus):
+    step = 1e-2
+    for x in (ism.one_hot(SEQUENCE), mixture(1)):
+        gradient = locus.gradient_of(x)
+        for row, column in ((0, 1), (4, 0), (10, 2), (29, 3)):
+            moved = np.zeros_like(x)
+            moved[row, column] = step
+            slope = (locus.score_of(x + moved) - locus.score_of(x - moved)) / (2 * step)
+            assert gradient[row, column] == pytest.approx(slope, abs=2e-3 * max(1.0, np.abs(gradient).max()))
+        assert np.abs(gradient).max() > 1e-2
+
+
+def test_integrated_gradients_are_complete(locus):
+    one_hot = ism.one_hot(SEQUENCE)
+    found, baseline = gradients.integrated(locus.gradient_of, one_hot, 64)
+    assert gradients.completeness_error(found, locus.score_of(one_hot), locus.score_of(baseline)) < 0.01
+
+
+def test_alternates_are_read_in_the_references_patches(model):
+    reference, alternates = SEQUENCE, ["TTTTT" + SEQUENCE[5:], SEQUENCE[:-1] + "G"]
+    marks = read_alone(model, reference).marks
+    with torch.no_grad():
+        expected = [model(**make_batch([encode(s)], [marks]).inputs()).logits.item() for s in [reference, *alternates]]
+    first, others = pair_predictor(model)(reference, alternates)
+    assert np.abs(np.array([first, *others]) - expected).max() < 1e-5
+
+
+def test_a_language_model_is_attributed_by_its_log_likelihood(language_model):
+    found = locus_model("language", language_model, SEQUENCE)
+    assert found.gradient_of is None
+    assert found.predict_pairs(SEQUENCE, [SEQUENCE])[0] < 0
+
+
+def test_random_weights_are_a_function_of_the_seed_and_leave_torch_alone(model):
+    before = torch.get_rng_state()
+    one, same, other = (with_random_weights(model, seed) for seed in (1, 1, 2))
+    assert torch.equal(before, torch.get_rng_state())
+    weight = lambda m: m.head.pool.weight
+    assert torch.equal(weight(one), weight(same))
+    assert not torch.equal(weight(one), weight(other))
+    assert one.patcher is model.patcher
+    assert not one.training
