@@ -27,7 +27,7 @@ demo: $(VENV)/ready ## train, score, explain and report on the bundled data (res
 	@$(BIN)/python workflows/recover.py
 	@$(BIN)/snakemake --profile configs/profiles/local --cores $(CORES) --configfile configs/demo.yaml
 
-test: $(VENV)/ready-dev ## lint, dry runs and all tests
+test: $(VENV)/ready-dev ## lint, dry runs, all tests and the notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -38,6 +38,7 @@ test: $(VENV)/ready-dev ## lint, dry runs and all tests
 	    $(BIN)/snakemake --dry-run --quiet --nolock --forceall --cores 1 --configfile "$$config"; \
 	done
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbmake notebooks
 
 clean: ## remove .venv, results and caches
 	rm -rf .venv results .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build

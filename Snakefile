@@ -5,7 +5,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from genomelm.commands.workflow_config import read_workflow_config
+from genomelm.commands.workflow_config import any_of, read_workflow_config
 from genomelm.errors import UsageError
 
 min_version("9.20")
@@ -13,11 +13,12 @@ min_version("9.20")
 # The demo is the default, never a base that another config is merged into.
 if not workflow.configfiles:
 
-    configfile: "configs/demo.yaml"
+    configfile: f"{workflow.basedir}/configs/demo.yaml"
 
 
+# Files that a config names are looked for in the working directory, then beside this Snakefile (--directory).
 try:
-    FLOW, MANIFEST = read_workflow_config(config)
+    FLOW, MANIFEST = read_workflow_config(config, workflow.basedir)
 except UsageError as error:
     print(f"genomelm: {error}", file=sys.stderr)
     sys.exit(error.exit_code)
@@ -37,8 +38,8 @@ pathvars:
 
 
 wildcard_constraints:
-    task="|".join(FLOW.tasks) or "(?!)",
-    locus="|".join(FLOW.interpret) or "(?!)",
+    task=any_of(FLOW.tasks),
+    locus=any_of(FLOW.interpret),
     seed="[0-9]+",
 
 

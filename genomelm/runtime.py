@@ -34,7 +34,7 @@ def choose_device(name: str = "auto", require_gpu: bool = False) -> torch.device
     if name == "cuda":
         if not torch.cuda.is_available():
             raise ResourceError(
-                "--device cuda was given, but torch sees no CUDA device; use --device cpu or install a CUDA build of torch"
+                "--device cuda was given, but torch sees no CUDA device; use --device cpu, or a CUDA build of torch"
             )
         return torch.device("cuda")
     if name == "tpu":
@@ -61,13 +61,6 @@ def counter_seed(*counters: int | str) -> int:
     """Hash (seed, epoch, step, rank, ...) to 63 bits: randomness as a pure function of counters."""
     text = "\x1f".join(map(str, counters)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
-
-
-def counter_generator(*counters: int | str) -> torch.Generator:
-    """Return a CPU generator seeded by `counter_seed`."""
-    generator = torch.Generator()
-    generator.manual_seed(counter_seed(*counters))
-    return generator
 
 
 def set_threads(threads: int) -> None:

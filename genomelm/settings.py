@@ -7,8 +7,10 @@ of these, dictionaries of str to these, or other config classes. A field's metad
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,7 @@ def problems_in(value: Any, cls: type) -> list[str]:
     """
     import jsonschema
 
-    found = []
+    found = list(_non_finite(value))
     for error in sorted(
         jsonschema.Draft202012Validator(json_schema(cls)).iter_errors(value),
         key=lambda e: list(map(str, e.absolute_path)),
@@ -94,8 +96,28 @@ def problems_in(value: Any, cls: type) -> list[str]:
                 hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
                 found.append(f"{f'{where}.' if where else ''}{key}: unknown key; {hint}")
         else:
-            found.append(f"{where or 'config'}: {error.message}")
+            hint = "; write numbers like 1.0e-3, with a point" if _looks_like_number(error.instance) else ""
+            found.append(f"{where or 'config'}: {error.message}{hint}")
     return found
+
+
+def _looks_like_number(value: Any) -> bool:
+    """Tell whether YAML read a number such as 1e-3 as text."""
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
+def _non_finite(value: Any, where: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _non_finite(item, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _non_finite(item, f"{where}.{index}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{where}: {value} is not a finite number"
 
 
 def from_mapping(cls: type, value: Any, source: str = "config") -> Any:
@@ -121,7 +143,7 @@ def _build(hint: Any, value: Any) -> Any:
         return tuple(_build(arguments[0], item) for item in value)
     if origin is dict:
         return {key: _build(arguments[1], item) for key, item in value.items()}
-    return float(value) if hint is float else value
+    return hint(value) if hint in (int, float) else value
 
 
 def to_mapping(config: Any) -> dict:

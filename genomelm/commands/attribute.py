@@ -8,6 +8,9 @@ import typer
 if TYPE_CHECKING:
     from genomelm.models.model import GenomeModel
 
+RANDOM_DRAWS = 5
+"""Models with random weights that the control is the median of."""
+
 
 def attribute(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Model directories, one a seed.")],
@@ -69,8 +72,10 @@ def attribute(
             [locus_model(name, model, sequence) for name, (model, _) in opened.items()],
             known,
             controls={
-                "random_weights": pair_predictor(with_random_weights(first, seed)),
-                **{name: pair_predictor(model) for name, (model, _) in others.items()},
+                "random_weights": [
+                    pair_predictor(with_random_weights(first, seed + draw)) for draw in range(RANDOM_DRAWS)
+                ],
+                **{name: [pair_predictor(model)] for name, (model, _) in others.items()},
             },
             settings=settings,
         )

@@ -22,7 +22,8 @@ def finetune(
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")] = False,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 2,
     max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", help="Checkpoint and stop with exit 75 after so many minutes.")
+        float | None,
+        typer.Option("--max-minutes", min=0, help="Checkpoint and stop with exit 75 after so many minutes."),
     ] = None,
 ) -> None:
     """Train a task head, and the pretrained model under it, on labelled data.
@@ -35,7 +36,7 @@ def finetune(
 
     from genomelm.errors import InputError
     from genomelm.files import digest_of, output_lock, provenance, sha256, write_json, write_text
-    from genomelm.models import load_model
+    from genomelm.models.loading import load_model, save_model
     from genomelm.runtime import choose_device, set_threads
     from genomelm.settings import read_config
     from genomelm.tasks.config import TaskConfig
@@ -57,15 +58,15 @@ def finetune(
         if strict:
             raise InputError(f"{text}; remove them or drop --strict")
         logging.getLogger(__name__).warning(text)
-    files = [model / "model.safetensors", data, *(file for file in (genome, split) if file)]
-    sources = {file.name: sha256(file) for file in files}
+    files = {"model": model / "model.safetensors", "data": data, "genome": genome, "split": split}
+    sources = {role: sha256(file) for role, file in files.items() if file}
     state = out.parent / f"{out.name}.state"
     with output_lock(out):
         tuned, log, predicted = run(
             pretrained, chosen_task, examples, config, seed, state, chosen, digest_of(sources), max_minutes
         )
         test = examples.where("test")
-        tuned.cpu().save_pretrained(out / "model")
+        save_model(tuned.cpu(), out / "model")
         write_log(out / "log.jsonl", log)
         rows = (
             f"{name}\t{label:.9g}\t{value:.9g}\n"

@@ -37,14 +37,13 @@ def patch(
     multiple: Annotated[int, typer.Option("--multiple", min=1, help="Length unit (length_constrained).")] = 1,
 ) -> None:
     """Fit a patcher on a genome and store its patch boundaries."""
-    from genomelm.errors import UsageError
     from genomelm.files import output_lock, provenance, write_json
     from genomelm.patching.config import PatcherConfig
     from genomelm.patching.patcher import Patcher
     from genomelm.patching.store import write_store
     from genomelm.seq.alphabet import encode
     from genomelm.seq.genome import Genome
-    from genomelm.seq.interval import Interval
+    from genomelm.seq.interval import Interval, check_apart
     from genomelm.settings import to_mapping
 
     config = PatcherConfig(
@@ -52,10 +51,7 @@ def patch(
     )
     training = [Interval.parse(text) for text in train_region]
     testing = [Interval.parse(text) for text in test_region or []]
-    for tested in testing:
-        for trained in training:
-            if tested.overlaps(trained):
-                raise UsageError(f"--test-region {tested} shares bases with --train-region {trained}: choose another")
+    check_apart(testing, training)
     with Genome(fasta) as genome, output_lock(out):
         names = tuple(map(str, training))
         patcher = Patcher.fit(config, lambda: (encode(genome.fetch(region)) for region in training), mean, names)

@@ -22,7 +22,8 @@ def pretrain(
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")] = False,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 2,
     max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", help="Checkpoint and stop with exit 75 after so many minutes.")
+        float | None,
+        typer.Option("--max-minutes", min=0, help="Checkpoint and stop with exit 75 after so many minutes."),
     ] = None,
 ) -> None:
     """Train a language model on a genome.
@@ -32,12 +33,12 @@ def pretrain(
     """
     import shutil
 
-    from genomelm.errors import UsageError
     from genomelm.files import output_lock, provenance, sha256, write_json
     from genomelm.models.config import HyenaGLTSettings
+    from genomelm.models.loading import save_model
     from genomelm.runtime import choose_device, set_threads
     from genomelm.seq.genome import Genome
-    from genomelm.seq.interval import Interval
+    from genomelm.seq.interval import Interval, check_apart
     from genomelm.settings import read_config
     from genomelm.training.config import TrainConfig
     from genomelm.training.loop import write_log
@@ -46,16 +47,13 @@ def pretrain(
     settings, config = read_config(HyenaGLTSettings, model), read_config(TrainConfig, train)
     training = [Interval.parse(text) for text in train_region]
     testing = [Interval.parse(text) for text in test_region]
-    for tested in testing:
-        for trained in training:
-            if tested.overlaps(trained):
-                raise UsageError(f"--test-region {tested} shares bases with --train-region {trained}: choose another")
+    check_apart(testing, training)
     set_threads(threads)
     chosen = choose_device(device, require_gpu)
     state = out.parent / f"{out.name}.state"
     with output_lock(out), Genome(genome) as reference:
         trained_model, log = run(reference, patches, settings, config, training, testing, state, chosen, max_minutes)
-        trained_model.cpu().save_pretrained(out / "model")
+        save_model(trained_model.cpu(), out / "model")
         write_log(out / "log.jsonl", log)
         write_json(
             out / "metrics.json",

@@ -19,6 +19,9 @@ def report(
         list[str] | None, typer.Option("--expect", help="File under RESULTS whose absence is a warning; repeatable.")
     ] = None,
     title: Annotated[str, typer.Option("--title", help="Title of the page.")] = "genomelm report",
+    readme: Annotated[
+        Path | None, typer.Option("--readme", help="Markdown file whose table of figures is written anew.")
+    ] = None,
     top: Annotated[int, typer.Option("--top", min=0, help="Variants listed a scored file, by |score|.")] = 200,
 ) -> None:
     """Write the report of a run: verdict strip, held-out figures, loci, variants and known sites.
@@ -26,6 +29,8 @@ def report(
     Runs no model and opens no connection. A missing input is a warning in the report, not an error.
     """
     from genomelm.report.build import write
+    from genomelm.report.readme import update
+    from genomelm.report.summary import shorten
 
     made = write(
         results,
@@ -36,6 +41,8 @@ def report(
         top=top,
         expected=tuple(expect or ()),
     )
+    if readme is not None:
+        update(readme, shorten(made))
     counts = made["counts"]
     typer.echo(
         f"{output}: {made['verdict'].upper()} ({counts['pass']} pass, {counts['warn']} warn, {counts['fail']} fail)"

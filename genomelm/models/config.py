@@ -50,6 +50,7 @@ class HeadConfig:
     dropout: float = setting(0.0, "dropout before the last layer", minimum=0, maximum=0.9)
     task: str = setting("", "name of the task, as it appears in VCF tags")
     reference: str = setting("", "sequence whose patches are used for every input of its length; empty: each its own")
+    two_strands: bool = setting(False, "a sequence and its reverse complement mean the same; predictions average both")
     mean: float = setting(0.0, "regression: mean of the training labels, added back to the output")
     scale: float = setting(1.0, "regression: standard deviation of the training labels")
 
@@ -63,5 +64,4 @@ class HyenaGLTSettings:
     backbone: HyenaConfig = setting(factory=HyenaConfig)
 
 
-FAMILIES = {"hyena_glt": HyenaGLTSettings}
 FORMAT_VERSION = 1

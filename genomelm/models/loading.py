@@ -1,4 +1,4 @@
-"""From a checkpoint directory to a model: keys, shapes, format and patcher are checked first."""
+"""From a checkpoint directory to a model and back: keys, shapes, format and patcher are checked first."""
 
 import difflib
 import json
@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from genomelm.errors import IntegrityError, UsageError
+from genomelm.files import atomic_directory
 from genomelm.models.config import FORMAT_VERSION
 from genomelm.models.model import BACKBONES, CLASSES, GenomeModel, HyenaGLTConfig
 from genomelm.patching.patcher import Patcher
@@ -44,6 +45,12 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> GenomeMo
     if (path / "patcher").is_dir():
         model.patcher = Patcher.load(path / "patcher")
     return model.to(device).eval()
+
+
+def save_model(model: GenomeModel, path: str | Path) -> None:
+    """Write a model directory whole or not at all: `save_pretrained` into a temporary name, then a rename."""
+    with atomic_directory(path) as temporary:
+        model.save_pretrained(temporary)
 
 
 def _read_config(path: Path) -> HyenaGLTConfig:

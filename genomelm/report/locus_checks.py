@@ -55,7 +55,7 @@ def checks_of(part: Part) -> list[tuple[str, str, Callable[[], Outcome]]]:
 
     def control(name: str) -> Callable[[], Outcome]:
         return lambda: at_most(
-            abs(number("controls", name, "spearman")), 0.2, "Spearman with this model's importance, unsigned"
+            abs(number("controls", name, "spearman")), 0.2, "with this model's importance, unsigned; median over draws"
         )
 
     def shuffled() -> Outcome:

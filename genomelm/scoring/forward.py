@@ -11,7 +11,8 @@ from genomelm.models.encoding import make_batch
 from genomelm.models.heads import IGNORED
 from genomelm.models.model import GenomeModel
 from genomelm.runtime import exact_float32
-from genomelm.scoring.alleles import Window
+from genomelm.scoring.alleles import Window, read_alone
+from genomelm.seq.alphabet import decode, reverse_complement_ids
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +101,15 @@ def check_single(model: GenomeModel) -> None:
 
 
 def sequence_scores(model: GenomeModel, windows: Sequence[Window]) -> np.ndarray:
-    """Return one number a window, float64 (n,): a task head's output, or a language model's log-likelihood in nats."""
+    """Return one number a window, float64 (n,): a task head's output, or a language model's log-likelihood in nats.
+
+    A head whose labels hold for both strands gives the mean of both readings.
+    """
     check_single(model)
     if model.head_kind == "causal_lm":
         return np.array([values.sum() for values in read_windows(model, windows, byte_log_probabilities)])
-    return np.array([single(output) for output in read_windows(model, windows, head_outputs)])
+    readings = [list(windows)]
+    if model.config.head["two_strands"]:
+        readings.append([read_alone(model, decode(reverse_complement_ids(window.ids))) for window in windows])
+    outputs = [[single(output) for output in read_windows(model, reading, head_outputs)] for reading in readings]
+    return np.mean(outputs, 0)

@@ -4,6 +4,7 @@ Both alleles are read in one segmentation, the reference's; a segmentation of th
 variant did not touch. Unless one strand is asked for, the score is the mean over the two strands.
 """
 
+import abc
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,7 +23,7 @@ WIDTH = 512
 """Bases of reference around a variant, unless the user asks for another width."""
 
 
-class PairScorer:
+class PairScorer(abc.ABC):
     """What both scorers share: windows, strands, and one pass over all distinct windows.
 
     Args:
@@ -80,9 +81,9 @@ class PairScorer:
         )
         return scores if self.forward_only else effects.strand_average(scores[0::2], scores[1::2])
 
+    @abc.abstractmethod
     def effect(self, offset: int, ref: np.ndarray, alt: np.ndarray) -> float:
         """Return the score of one strand from what was read of the two windows."""
-        raise NotImplementedError
 
 
 class LikelihoodScorer(PairScorer):
@@ -105,7 +106,8 @@ class LikelihoodScorer(PairScorer):
 class HeadScorer(PairScorer):
     """Output of a task head for the alternative minus for the reference: label's unit, or logit.
 
-    In a fixed window only the window's own strand is read, as the labels were measured on it.
+    Both strands are read where the task's labels hold for both. In a fixed window only the window's own
+    strand is read, as the labels were measured on it.
     """
 
     read = staticmethod(head_outputs)
@@ -123,7 +125,8 @@ class HeadScorer(PairScorer):
             raise UsageError("this is a language model, without a task head; fine-tune it, or score log-likelihoods")
         classes = model.head_kind == "sequence_classification"
         check_single(model)
-        super().__init__(model, width, window, forward_only or window is not None, digest)
+        one_strand = forward_only or window is not None or not head["two_strands"]
+        super().__init__(model, width, window, one_strand, digest)
         task = head["task"] or ("class" if classes else "value")
         self.tag = f"GLM_{task.upper().replace('-', '_')}"
         unit = "logit" if classes else "unit of the training labels"

@@ -2,11 +2,11 @@
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from genomelm.errors import InputError
+from genomelm.errors import InputError, UsageError
 
 _TEXT = re.compile(r"(?P<contig>.+):(?P<start>[\d,]+)-(?P<end>[\d,]+)(?::(?P<strand>[+-]))?")
 
@@ -103,3 +103,16 @@ def text_lines(path: Path) -> Iterator[str]:
         raise InputError(f"{path} is truncated or corrupt ({error}); fetch it again") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error})") from None
+
+
+def check_apart(tested: Iterable[Interval], trained: Iterable[Interval], what: str = "--train-region") -> None:
+    """Refuse held-out intervals that share bases with training ones.
+
+    Raises:
+        UsageError: naming the first pair.
+    """
+    trained = list(trained)
+    for test in tested:
+        for train in trained:
+            if test.overlaps(train):
+                raise UsageError(f"held-out {test} shares bases with {what} {train}: choose another region")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from genomelm.errors import UsageError
 from genomelm.settings import setting
 
 
@@ -23,6 +24,10 @@ class TaskConfig:
     stride: int = setting(25, "gff_coding: step between training windows of intergenic sequence", minimum=1)
     target: float | None = setting(None, "metric to reach")
     target_over_baseline: float | None = setting(None, "margin to reach over the k-mer baseline")
+
+    def __post_init__(self) -> None:
+        if self.reference and self.two_strands:
+            raise UsageError(f"task '{self.name}': reference patches are of one strand; set two_strands to false")
 
     @property
     def metric(self) -> str:

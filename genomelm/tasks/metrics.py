@@ -9,7 +9,9 @@ RESAMPLES = 1000
 
 
 def pearson(labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Return Pearson's r of two (n,) arrays."""
+    """Return Pearson's r of two (n,) arrays; 0 where one of them is constant, which tells nothing."""
+    if np.ptp(labels) == 0 or np.ptp(predictions) == 0:
+        return 0.0
     return float(np.corrcoef(labels, predictions)[0, 1])
 
 

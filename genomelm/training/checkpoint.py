@@ -45,7 +45,7 @@ def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
     """Restore the newest whole checkpoint of this run into `model` and `optimizer`.
 
     A checkpoint whose digests do not hold is passed over for the one before it. Checkpoints of
-    another run (another fingerprint) are not used.
+    another run (another fingerprint) are removed.
 
     Returns:
         Its facts with "step", or None when there is nothing to continue.
@@ -54,7 +54,9 @@ def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
         try:
             facts = read_json(checkpoint / "state.json")
             if facts["fingerprint"] != fingerprint:
-                log.warning("%s belongs to other settings or data: not used, this run starts anew", checkpoint)
+                # Left where it is, it would crowd out this run's own checkpoints.
+                log.warning("%s belongs to other settings or data: removed, this run starts anew", checkpoint)
+                shutil.rmtree(checkpoint)
                 continue
             if any(sha256(checkpoint / name) != facts["digests"][name] for name in PARTS):
                 raise ValueError("its digests do not hold")

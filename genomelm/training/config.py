@@ -19,7 +19,7 @@ class TrainConfig:
     warmup: float = setting(0.2, "share of the steps that the rate rises", minimum=0, maximum=1)
     final_rate: float = setting(0.1, "last learning rate, as a share of the peak (cosine)", minimum=0, maximum=1)
     weight_decay: float = setting(0.1, "decay of matrices; norms, tables and filters have none", minimum=0)
-    clip: float = setting(1.0, "largest gradient norm", minimum=0)
+    clip: float = setting(1.0, "largest gradient norm", minimum=1e-6)
     seed: int = setting(1, "seed of initial weights and data order (pretraining)", minimum=0)
     checkpoint_minutes: float = setting(1.0, "minutes between checkpoints", minimum=0)
     evaluate_every: int = setting(100, "steps between held-out readings in the log", minimum=1)

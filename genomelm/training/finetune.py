@@ -59,6 +59,7 @@ def task_model(
         "kind": task.kind,
         "task": task.name,
         "reference": task.reference or "",
+        "two_strands": task.two_strands,
         "dropout": dropout,
         "mean": float(labels.mean()) if scaled else 0.0,
         "scale": float(labels.std()) if scaled else 1.0,

@@ -23,7 +23,7 @@ from genomelm.training.stop import StopRequest
 log = logging.getLogger(__name__)
 
 MOST_SKIPPED = 3
-"""Steps in a row whose loss may be NaN or Inf before the run ends."""
+"""Steps in a row whose loss or gradient is not finite: then the run goes back once, and ends the next time."""
 PROGRESS_SECONDS = 10.0
 
 
@@ -68,11 +68,11 @@ def train(model: GenomeModel, run: Run, device: torch.device, max_minutes: float
     start = {"step": 0, "log": [], "seconds": 0.0, "bases": 0, "sum": 0.0, "count": 0}
     facts = load_state(run.state, model, optimizer, run.fingerprint) or start
     progress = _Progress(run, facts)
-    skipped = 0
-    saved_at = time.monotonic()
+    skipped, rolled_back = 0, False
+    step, saved_at = facts["step"], time.monotonic()
     with StopRequest(max_minutes) as stop, torch.random.fork_rng(devices=[]):
-        for step in range(facts["step"], run.steps):
-            if stop.reason:
+        while step < run.steps:
+            if stop.reason and not skipped:
                 save_state(run.state, step, model, optimizer, progress.facts(run.fingerprint))
                 raise Interrupted(f"stopped at step {step} of {run.steps} ({stop.reason}); the same command continues")
             torch.manual_seed(counter_seed("dropout", run.seed, step))
@@ -80,21 +80,31 @@ def train(model: GenomeModel, run: Run, device: torch.device, max_minutes: float
             batch, labels = run.batch_at(step)
             loss = model(**batch.to(device).inputs(), labels=labels.to(device), return_logits=False).loss
             optimizer.zero_grad(set_to_none=True)
-            if not torch.isfinite(loss):
-                skipped += 1
-                log.warning("step %d: loss is %s, the batch is skipped", step, loss.item())
-                if skipped >= MOST_SKIPPED:
-                    raise NumericalError(
-                        f"{skipped} losses in a row were not finite, the last at step {step} (seed {run.seed})"
-                    )
-                continue
-            skipped = 0
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), run.config.clip)
-            optimizer.step()
-            progress.add(step, batch, loss, optimizer.param_groups[0]["lr"], model)
-            if time.monotonic() - saved_at > 60 * run.config.checkpoint_minutes and step + 1 < run.steps:
-                save_state(run.state, step + 1, model, optimizer, progress.facts(run.fingerprint))
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), run.config.clip)
+            if torch.isfinite(loss) and torch.isfinite(norm):
+                skipped = 0
+                optimizer.step()
+                progress.add(batch, loss)
+            else:
+                skipped += 1
+                log.warning("step %d: loss %s, gradient norm %s: skipped", step, loss.item(), norm.item())
+                if skipped >= MOST_SKIPPED:
+                    good = None if rolled_back else load_state(run.state, model, optimizer, run.fingerprint)
+                    if good is None:
+                        raise NumericalError(
+                            f"{skipped} steps in a row were not finite, the last at step {step} (seed {run.seed}): "
+                            "lower the learning rate, or look at that batch"
+                        )
+                    log.warning("going back to the checkpoint of step %d, once", good["step"])
+                    rolled_back, skipped, step = True, 0, good["step"]
+                    progress = _Progress(run, good)
+                    continue
+            step += 1
+            progress.report(step, optimizer.param_groups[0]["lr"], model)
+            due = time.monotonic() - saved_at > 60 * run.config.checkpoint_minutes
+            if due and step < run.steps and not skipped:
+                save_state(run.state, step, model, optimizer, progress.facts(run.fingerprint))
                 saved_at = time.monotonic()
     model.eval()
     return progress.log
@@ -123,27 +133,28 @@ class _Progress:
             "count": self.count,
         }
 
-    def add(self, step: int, batch: Batch, loss: torch.Tensor, rate: float, model: GenomeModel) -> None:
-        scale, name = self.run.unit
+    def add(self, batch: Batch, loss: torch.Tensor) -> None:
         self.bases += int(batch.mask.sum()) - len(batch.mask)  # less one BOS a record
-        self.sum, self.count = self.sum + loss.item() * scale, self.count + 1
-        done = step + 1
+        self.sum, self.count = self.sum + loss.item() * self.run.unit[0], self.count + 1
+
+    def report(self, done: int, rate: float, model: GenomeModel) -> None:
+        name = f"train_{self.run.unit[1]}"
         if done % self.run.config.evaluate_every == 0 or done == self.run.steps:
             model.eval()
-            reading = {"step": done, "bases": self.bases, f"train_{name}": self.sum / self.count, "lr": rate}
-            reading.update(self.run.evaluate(model), seconds=round(self.seconds(), 2))
+            reading = {"step": done, "bases": self.bases, "lr": rate, **self.run.evaluate(model)}
+            if self.count:
+                reading[name] = self.sum / self.count
             model.train()
-            self.log.append(reading)
+            self.log.append({**reading, "seconds": round(self.seconds(), 2)})
             self.sum, self.count = 0.0, 0
         if time.monotonic() - self.printed > PROGRESS_SECONDS or done == self.run.steps:
             self.printed = time.monotonic()
             elapsed = self.printed - self.started
-            left = elapsed / (done - self.first) * (self.run.steps - done)
-            log.info(
-                "step %d/%d  %s %.4f  %.1f kbases/s  %.0f s left",
-                done, self.run.steps, name, self.log[-1][f"train_{name}"] if self.count == 0 else self.sum / self.count,
-                (self.bases - self.bases_before) / elapsed / 1e3, left,
-            )  # fmt: skip
+            mean = self.sum / self.count if self.count else self.log[-1].get(name, math.nan)
+            speed = (self.bases - self.bases_before) / elapsed / 1e3
+            left = elapsed / max(1, done - self.first) * (self.run.steps - done)
+            text = "step %d/%d  %s %.4f  %.1f kbases/s  %.0f s left"
+            log.info(text, done, self.run.steps, self.run.unit[1], mean, speed, left)
 
 
 def write_log(path: Path, rows: list[dict]) -> None:

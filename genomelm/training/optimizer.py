@@ -7,7 +7,6 @@ from torch import nn
 
 from genomelm.training.config import TrainConfig
 
-
 LATENT = (".pooling.", ".backbone.", ".reading.")
 """Parts of the path through the patches."""
 

@@ -15,7 +15,7 @@ from genomelm.patching.patcher import Patcher
 from genomelm.patching.store import PatchStore
 from genomelm.runtime import counter_seed
 from genomelm.seq.genome import Genome
-from genomelm.seq.interval import Interval
+from genomelm.seq.interval import Interval, check_apart
 from genomelm.settings import to_mapping
 from genomelm.training.config import TrainConfig
 from genomelm.training.evaluation import window_bits
@@ -60,6 +60,8 @@ def pretrain(
     if config.steps is None:
         raise UsageError("pretraining needs 'steps' in the training file")
     patcher = Patcher.load(patches / "patcher")
+    if patcher.model is not None:
+        check_apart(test_regions, map(Interval.parse, patcher.model.training), "the count model's training region")
     store = PatchStore(patches / "store", fingerprint=patcher.fingerprint)
     training = GenomeWindows(genome, store, patcher, train_regions, config.window)
     testing = GenomeWindows(genome, store, patcher, test_regions, config.window)

@@ -1,11 +1,12 @@
 """Windows of a genome as language-model batches, on either strand."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from genomelm.errors import InputError
+from genomelm.errors import InputError, UsageError
 from genomelm.models.encoding import Batch, make_batch
 from genomelm.patching.patcher import Patcher
 from genomelm.patching.store import PatchStore
@@ -13,6 +14,8 @@ from genomelm.runtime import counter_seed
 from genomelm.seq.alphabet import encode, reverse_complement_ids
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
+
+log = logging.getLogger(__name__)
 
 
 class GenomeWindows:
@@ -26,7 +29,16 @@ class GenomeWindows:
         self, genome: Genome, store: PatchStore, patcher: Patcher, regions: Sequence[Interval], window: int
     ) -> None:
         self.genome, self.store, self.patcher, self.window = genome, store, patcher, window
+        for region in regions:
+            theirs, ours = store.contigs.get(region.contig), genome.contigs.get(region.contig)
+            if theirs is None or theirs != ours or region.end > theirs:
+                raise UsageError(
+                    f"region {region}: the patches know {region.contig} with {theirs} bases, the genome with {ours}; "
+                    "run `genomelm patch` on this genome, or mend the region"
+                )
         self.regions = [region for region in regions if len(region) >= window]
+        for region in set(regions) - set(self.regions):
+            log.warning("region %s is shorter than the window of %d bases: left out", region, window)
         if not self.regions:
             raise InputError(f"no region is as long as the window of {window} bases: choose a smaller window")
         room = np.array([len(region) - window + 1 for region in self.regions])

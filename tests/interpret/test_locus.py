@@ -51,7 +51,7 @@ def random_model(seed: int) -> LocusModel:
 @pytest.fixture(scope="module")
 def explained():
     models = [model(seed) for seed in (1, 2, 3)]
-    controls = {"random_weights": random_model(5).predict_pairs}
+    controls = {"random_weights": [random_model(5).predict_pairs]}
     return locus.explain(planted(), models, SITES, controls=controls, settings=QUICK)
 
 

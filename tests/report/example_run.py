@@ -32,7 +32,7 @@ def toy_model(seed: int, signal: float = 1.0) -> locus.LocusModel:
 
 def write_locus(root: Path, sites: list[Site] = SITES, signal: float = 1.0, name: str = "lac") -> None:
     models = [toy_model(seed, signal) for seed in (1, 2, 3)]
-    controls = {"random_weights": toy_model(9, 0).predict_pairs}
+    controls = {"random_weights": [toy_model(9, 0).predict_pairs]}
     settings = locus.LocusSettings(faithfulness_seeds=10, integration_steps=32, shuffles=30)
     arrays, summary = locus.explain(LAC, models, sites, controls=controls, settings=settings)
     facts = {"name": name, "interval": "NC_000913.3:366344-366418:-", "sequence": LAC, "unit": "expression"}

@@ -128,7 +128,7 @@ def test_losses_that_are_not_finite_end_the_run_after_a_few(site, tmp_path, monk
         return model
 
     monkeypatch.setattr("genomelm.training.pretrain.new_model", broken)
-    with pytest.raises(NumericalError, match=f"{loop.MOST_SKIPPED} losses in a row") as caught:
+    with pytest.raises(NumericalError, match=f"{loop.MOST_SKIPPED} steps in a row") as caught:
         run(site, tmp_path / "state")
     assert caught.value.exit_code == 7
 
@@ -238,3 +238,70 @@ def test_random_boundaries_keep_the_patch_lengths():
 
     assert lengths(shuffled) == lengths(flags)
     assert np.array_equal(shuffled, random_boundaries(flags, 3))
+
+
+def test_a_stopped_run_is_not_crowded_out_by_another_run_s_checkpoints(site, tmp_path, monkeypatch):
+    """Old checkpoints of other settings have later step numbers; the new run must still resume from its own."""
+    run(site, tmp_path / "state")
+    changed = dataclasses.replace(QUICK, learning_rate=1e-3)
+    whole, _ = run(site, tmp_path / "whole", changed)
+    original, calls = GenomeWindows.random_batch, []
+
+    def interrupted(self, *arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(GenomeWindows, "random_batch", interrupted)
+    with pytest.raises(Interrupted, match="step 3"):
+        run(site, tmp_path / "state", changed)
+    monkeypatch.setattr(GenomeWindows, "random_batch", original)
+    resumed, _ = run(site, tmp_path / "state", changed)
+    assert same(weights(whole), weights(resumed))
+
+
+@pytest.mark.parametrize("often", [1, 5])
+def test_a_gradient_that_is_not_finite_never_reaches_the_weights(site, tmp_path, monkeypatch, caplog, often):
+    """One bad batch is skipped; several in a row send the run back once and then end it."""
+    original, calls = GenomeWindows.random_batch, []
+    broken = range(6, 6 + often)
+
+    def counted(self, *arguments):
+        calls.append(arguments)
+        return original(self, *arguments)
+
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def clipped(parameters, limit):
+        parameters = list(parameters)
+        if calls[-1][-1] in broken:
+            parameters[0].grad.fill_(float("inf"))
+        return clip(parameters, limit)
+
+    monkeypatch.setattr(GenomeWindows, "random_batch", counted)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clipped)
+    if often == 1:
+        model, _ = run(site, tmp_path / "state")
+        assert all(torch.isfinite(value).all() for value in weights(model).values())
+        return
+    with caplog.at_level(logging.WARNING), pytest.raises(NumericalError, match="step 8"):
+        run(site, tmp_path / "state")
+    assert "going back to the checkpoint of step 6, once" in caplog.text
+
+
+def test_patches_of_another_genome_are_refused(site, tmp_path):
+    from genomelm.seq.genome import Genome
+
+    (tmp_path / "other.fa").write_text(f">c\n{site.text}ACGT\n")
+    with Genome(tmp_path / "other.fa") as other, pytest.raises(UsageError, match="run `genomelm patch` on this genome"):
+        GenomeWindows(other, site.store, site.patcher, site.train, 64)
+
+
+def test_held_out_regions_that_the_count_model_was_fitted_on_are_refused(site, tmp_path):
+    from genomelm.seq.interval import Interval
+
+    with pytest.raises(UsageError, match="count model's training region"):
+        pretrain(
+            site.genome, site.patches, SETTINGS, QUICK, site.train, [Interval("c", 8000, 9500)], tmp_path / "x", CPU
+        )

@@ -61,3 +61,27 @@ def test_a_wrong_config_stops_with_all_faults(repository):
 def test_only_gpu_configs_ask_for_a_gpu(repository):
     assert "gpu=1" not in plan(repository).stdout
     assert "gpu=1" in plan(repository, "--config", "device=cuda").stdout
+
+
+def test_in_another_working_directory_the_files_of_the_repository_are_found(repository, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    here, there = plan(repository), plan(repository, "--directory", str(elsewhere))
+    assert there.returncode == 0, there.stderr
+    assert counts(there.stdout) == counts(here.stdout)
+    named = plan(repository, "--directory", str(elsewhere), "--configfile", "configs/demo.yaml")
+    assert named.returncode == 0, named.stderr
+    assert counts(named.stdout) == counts(here.stdout)
+
+
+def test_a_fault_in_a_task_file_stops_before_planning(repository):
+    with (repository / "configs" / "tasks" / "lac.yaml").open("a") as file:
+        file.write("taget: 0.7\n")
+    done = plan(repository)
+    assert done.returncode == 2
+    assert "tasks.lac.task: configs/tasks/lac.yaml" in done.stderr
+    assert "did you mean 'target'?" in done.stderr
+
+
+def test_only_patching_and_pretraining_take_several_threads(repository):
+    jobs = re.split(r"^(?:local)?rule ", plan(repository).stdout, flags=re.MULTILINE)[1:]
+    assert {job.split(":")[0] for job in jobs if "threads: 2" in job} == {"patch", "pretrain"}

@@ -3,8 +3,12 @@ rule evaluate_language_model:
         genome=f"<results>/data/{FLOW.genome}",
         index=f"<results>/data/{FLOW.genome}.fai",
         patches="<results>/patch/summary.json",
+        patcher="<results>/patch/patcher/patcher.json",
+        store="<results>/patch/store/store.json",
+        training="<results>/pretrain/metrics.json",
         model="<results>/pretrain/model/config.json",
         weights="<results>/pretrain/model/model.safetensors",
+        own_patcher="<results>/pretrain/model/patcher/patcher.json",
     output:
         report(
             "<results>/evaluate/language_model.json",
@@ -17,7 +21,7 @@ rule evaluate_language_model:
         "<benchmarks>/evaluate/language_model.tsv"
     conda:
         "../envs/genomelm.yaml"
-    threads: FLOW.threads
+    threads: 1
     resources:
         **GPU,
         mem_mb=8000,
@@ -36,6 +40,13 @@ rule evaluate_task:
     input:
         runs=expand(
             "<results>/finetune/{{task}}/seed{seed}/metrics.json", seed=FLOW.seeds
+        ),
+        predictions=expand(
+            "<results>/finetune/{{task}}/seed{seed}/predictions.tsv", seed=FLOW.seeds
+        ),
+        weights=expand(
+            "<results>/finetune/{{task}}/seed{seed}/model/model.safetensors",
+            seed=FLOW.seeds,
         ),
         task=lambda wildcards: FLOW.tasks[wildcards.task].task,
         data=lambda wildcards: f"<results>/data/{FLOW.tasks[wildcards.task].data}",
@@ -58,7 +69,7 @@ rule evaluate_task:
         "<benchmarks>/evaluate/{task}.tsv"
     conda:
         "../envs/genomelm.yaml"
-    threads: FLOW.threads
+    threads: 1
     resources:
         mem_mb=4000,
         runtime=240,

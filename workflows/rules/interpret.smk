@@ -5,6 +5,16 @@ rule attribute:
             task=FLOW.interpret[wildcards.locus].task,
             seed=FLOW.seeds,
         ),
+        weights=lambda wildcards: expand(
+            "<results>/finetune/{task}/seed{seed}/model/model.safetensors",
+            task=FLOW.interpret[wildcards.locus].task,
+            seed=FLOW.seeds,
+        ),
+        patchers=lambda wildcards: expand(
+            "<results>/finetune/{task}/seed{seed}/model/patcher/patcher.json",
+            task=FLOW.interpret[wildcards.locus].task,
+            seed=FLOW.seeds,
+        ),
         genome=f"<results>/data/{FLOW.genome}",
         index=f"<results>/data/{FLOW.genome}.fai",
         sites=lambda wildcards: (
@@ -23,7 +33,7 @@ rule attribute:
         "<benchmarks>/attribute/{locus}.tsv"
     conda:
         "../envs/genomelm.yaml"
-    threads: FLOW.threads
+    threads: 1
     resources:
         **GPU,
         mem_mb=4000,

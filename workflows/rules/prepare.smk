@@ -20,7 +20,7 @@ rule prepare_genome:
     benchmark:
         "<benchmarks>/prepare/{name}.tsv"
     wildcard_constraints:
-        name="|".join(NAMES["genome"]),
+        name=any_of(NAMES["genome"]),
     conda:
         "../envs/genomelm.yaml"
     threads: 1
@@ -45,7 +45,7 @@ rule prepare_variants:
     benchmark:
         "<benchmarks>/prepare/{name}.tsv"
     wildcard_constraints:
-        name="|".join(NAMES["variants"]) or "(?!)",
+        name=any_of(NAMES["variants"]),
     conda:
         "../envs/genomelm.yaml"
     threads: 1
@@ -69,7 +69,7 @@ rule prepare_table:
     benchmark:
         "<benchmarks>/prepare/{name}.tsv"
     wildcard_constraints:
-        name="|".join(PLAIN) or "(?!)",
+        name=any_of(PLAIN),
     conda:
         "../envs/genomelm.yaml"
     threads: 1

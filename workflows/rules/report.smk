@@ -2,6 +2,7 @@ rule report:
     input:
         "<results>/patch/summary.json",
         "<results>/pretrain/metrics.json",
+        "<results>/pretrain/log.jsonl",
         "<results>/evaluate/language_model.json",
         expand("<results>/evaluate/{task}.json", task=FLOW.tasks),
         expand("<results>/score/{name}.summary.json", name=FLOW.scores),

@@ -14,6 +14,8 @@ rule score_variants:
             else []
         ),
         model=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/config.json",
+        weights=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/model.safetensors",
+        patcher=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/patcher/patcher.json",
     output:
         vcf="<results>/score/{name}.vcf.gz",
         tbi="<results>/score/{name}.vcf.gz.tbi",
@@ -24,10 +26,10 @@ rule score_variants:
     benchmark:
         "<benchmarks>/score/{name}.tsv"
     wildcard_constraints:
-        name="|".join(LISTED) or "(?!)",
+        name=any_of(LISTED),
     conda:
         "../envs/genomelm.yaml"
-    threads: FLOW.threads
+    threads: 1
     resources:
         **GPU,
         mem_mb=4000,
@@ -54,6 +56,8 @@ rule score_saturation:
         genome=lambda wildcards: f"<results>/data/{FLOW.scores[wildcards.name].genome}",
         index=lambda wildcards: f"<results>/data/{FLOW.scores[wildcards.name].genome}.fai",
         model=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/config.json",
+        weights=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/model.safetensors",
+        patcher=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/patcher/patcher.json",
     output:
         vcf="<results>/score/{name}.vcf.gz",
         tbi="<results>/score/{name}.vcf.gz.tbi",
@@ -64,10 +68,10 @@ rule score_saturation:
     benchmark:
         "<benchmarks>/score/{name}.tsv"
     wildcard_constraints:
-        name="|".join(SATURATED) or "(?!)",
+        name=any_of(SATURATED),
     conda:
         "../envs/genomelm.yaml"
-    threads: FLOW.threads
+    threads: 1
     resources:
         **GPU,
         mem_mb=4000,

@@ -1,5 +1,6 @@
 # A training job keeps its checkpoints in FOLDER.state, which Snakemake does not know and so never deletes. It ends
 # with exit code 75 when its time (nine tenths of `runtime`) is over; the retry goes on from the last checkpoint.
+# Snakemake retries after every exit code: a command that refuses its input does so four times, each in seconds.
 
 
 rule pretrain:
@@ -7,11 +8,14 @@ rule pretrain:
         genome=f"<results>/data/{FLOW.genome}",
         index=f"<results>/data/{FLOW.genome}.fai",
         patches="<results>/patch/summary.json",
+        patcher="<results>/patch/patcher/patcher.json",
+        store="<results>/patch/store/store.json",
         model=FLOW.model,
         train=FLOW.pretrain,
     output:
         config="<results>/pretrain/model/config.json",
         weights="<results>/pretrain/model/model.safetensors",
+        patcher="<results>/pretrain/model/patcher/patcher.json",
         metrics="<results>/pretrain/metrics.json",
         progress="<results>/pretrain/log.jsonl",
     log:
@@ -43,6 +47,7 @@ rule finetune:
     input:
         model="<results>/pretrain/model/config.json",
         weights="<results>/pretrain/model/model.safetensors",
+        patcher="<results>/pretrain/model/patcher/patcher.json",
         task=lambda wildcards: FLOW.tasks[wildcards.task].task,
         train=lambda wildcards: FLOW.tasks[wildcards.task].train,
         data=lambda wildcards: f"<results>/data/{FLOW.tasks[wildcards.task].data}",
@@ -56,12 +61,16 @@ rule finetune:
     output:
         config="<results>/finetune/{task}/seed{seed}/model/config.json",
         weights="<results>/finetune/{task}/seed{seed}/model/model.safetensors",
+        patcher="<results>/finetune/{task}/seed{seed}/model/patcher/patcher.json",
         metrics="<results>/finetune/{task}/seed{seed}/metrics.json",
         predictions="<results>/finetune/{task}/seed{seed}/predictions.tsv",
+        progress="<results>/finetune/{task}/seed{seed}/log.jsonl",
     log:
         "<logs>/finetune/{task}.seed{seed}.log",
     benchmark:
         "<benchmarks>/finetune/{task}.seed{seed}.tsv"
+    # The longest chain starts first; jobs that measure and score fill the cores that it leaves idle.
+    priority: 10
     retries: 3
     conda:
         "../envs/genomelm.yaml"
