@@ -182,7 +182,9 @@ def test_a_language_model_is_measured_beside_the_count_model_with_its_ablations(
 
 
 def test_a_model_of_other_patches_is_refused(site, pretrained, tmp_path):
-    code, _ = run(*("patch", site / "g.fa", "-o", tmp_path / "p", "--order", 7, "--mean", 6, "--train-region", "c:1-9000"))
+    code, _ = run(
+        *("patch", site / "g.fa", "-o", tmp_path / "p", "--order", 7, "--mean", 6, "--train-region", "c:1-9000")
+    )
     assert code == 0
     code, said = run(
         *("evaluate", pretrained / "model", "--genome", site / "g.fa", "--patches", tmp_path / "p"),
