@@ -127,10 +127,14 @@ def output_lock(path: str | Path) -> Iterator[None]:
     with open(lock, "w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The holder removes the file at its end: a lock on a removed file guards nothing.
+            held = lock.exists() and os.path.samestat(os.fstat(handle.fileno()), lock.stat())
         except OSError:
+            held = False
+        if not held:
             raise UsageError(
                 f"{path} is being written by another genomelm process; wait for it or choose another output"
-            ) from None
+            )
         try:
             yield
         finally:

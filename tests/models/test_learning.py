@@ -89,7 +89,7 @@ def test_every_part_moves_the_output_of_a_fresh_model(make_model, records) -> No
     batch = batch_of(model, records(120, 90))
     before = model(**batch.inputs()).logits
     parts = {"kmers": model.shell.kmers, "distance": model.shell.distance, "phase": model.shell.phase}
-    parts |= {"encoder": model.shell.encoder[1].down, "decoder": model.shell.decoder[1].down}
+    parts |= {"encoder": model.shell.encoder[1].down, "decoder": model.shell.decoder[-1].down}
     parts |= {"length": model.shell.pooling.length, "reading": model.shell.reading.out}
     parts |= {f"mixer {n}": block.mixer.out for n, block in enumerate(model.shell.backbone.blocks)}
     parts |= {f"mlp {n}": block.mlp.down for n, block in enumerate(model.shell.backbone.blocks)}
