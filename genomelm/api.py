@@ -15,6 +15,7 @@ from genomelm.models.model import GenomeModel
 from genomelm.patching.patcher import Patcher
 from genomelm.runtime import choose_device
 from genomelm.scoring.alleles import Window, read_alone
+from genomelm.scoring.assay_window import check_assay_window
 from genomelm.scoring.forward import byte_log_probabilities, head_outputs, read_windows
 from genomelm.scoring.scorer import WIDTH, scorer_for
 from genomelm.seq.alphabet import ALPHABETS, decode, encode
@@ -124,6 +125,7 @@ def score_variants(
     listed = _read_vcf(variants) if isinstance(variants, str | Path) else variants
     known = [variant if isinstance(variant, Variant) else Variant(*variant) for variant in listed]
     with Genome(fasta) as genome:
+        check_assay_window(model, genome, window, width)
         pairs = [scorer.pair(genome, variant) for variant in known]
     scores = np.full(len(pairs), np.nan)
     scores[[pair.status in SCORED for pair in pairs]] = scorer.score([pair for pair in pairs if pair.status in SCORED])
@@ -143,7 +145,8 @@ def saturate(
 ) -> np.ndarray:
     """Score every substitution of an interval: float64 (l, 4), columns ACGT, read along the interval's strand.
 
-    The reference base has 0, a base without scores (N) a row of zeros. Options as in `score_variants`.
+    The reference base has 0, and so has a row of N; NaN stands where a substitution got no score. Options as in
+    `score_variants`.
     """
     place = Interval.parse(interval) if isinstance(interval, str) else interval
     with Genome(fasta) as genome:
@@ -158,7 +161,7 @@ def saturate(
     scored = score_variants(model, fasta, variants, width=width, window=window, forward_only=forward_only)
     effects = np.zeros((len(sequence), len(letters)))
     rows, columns = scored.pos.to_numpy() - place.start - 1, scored.alt.map(letters.index).to_numpy(int)
-    effects[rows, columns] = np.nan_to_num(scored.score.to_numpy())
+    effects[rows, columns] = scored.score.to_numpy()
     return effects[::-1, ::-1].copy() if place.strand == "-" else effects
 
 

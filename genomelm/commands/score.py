@@ -26,7 +26,7 @@ def score(
         int, typer.Option("--width", min=2, help="Reference bases around each variant, without --window.")
     ] = 512,
     regions: Annotated[
-        Path | None, typer.Option("--regions", help="BED: score only records that overlap it; all are written.")
+        Path | None, typer.Option("--regions", help="BED: score only records whose REF overlaps it; all are written.")
     ] = None,
     table: Annotated[Path | None, typer.Option("--table", help="TSV of scores, one row an allele.")] = None,
     summary: Annotated[Path | None, typer.Option("--summary", help="JSON with the counts of the run.")] = None,

@@ -120,8 +120,9 @@ def _map(predict_pairs: ism.PredictPairs, sequence: str, settings: LocusSettings
 
 
 def _control(importance: np.ndarray, others: Sequence[np.ndarray]) -> dict:
-    draws = [gradients.correlation(importance, other) for other in others]
-    return {"spearman": float(np.median(np.abs(draws))), "draws": [float(draw) for draw in draws]}
+    found = (gradients.correlation(importance, other) for other in others)
+    draws = [float(draw) for draw in found if draw is not None]  # a flat track correlates with nothing
+    return {"spearman": float(np.median(np.abs(draws))) if draws else None, "draws": draws}
 
 
 def _largest(sequence: str, effects: np.ndarray) -> dict:

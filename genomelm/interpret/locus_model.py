@@ -5,14 +5,16 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from genomelm.errors import UsageError
 from genomelm.interpret.ism import PredictPairs
 from genomelm.interpret.locus import LocusModel
-from genomelm.models.encoding import make_batch
+from genomelm.models.encoding import Batch, make_batch
 from genomelm.models.model import GenomeModel
 from genomelm.models.soft import embedding_offset
 from genomelm.runtime import counter_seed, exact_float32
 from genomelm.scoring.alleles import lifted, read_alone
 from genomelm.scoring.forward import check_single, sequence_scores
+from genomelm.seq.alphabet import reverse_complement
 
 
 def pair_predictor(model: GenomeModel) -> PredictPairs:
@@ -21,11 +23,16 @@ def pair_predictor(model: GenomeModel) -> PredictPairs:
     The score is a task head's output, or a language model's log-likelihood in nats.
     """
     check_single(model)
+    if model.alphabet != "dna":
+        raise UsageError(f"attribution reads DNA, but the model reads {model.alphabet}")
 
     def predict_pairs(reference: str, alternates: list[str]) -> tuple[float, np.ndarray]:
-        ref = read_alone(model, reference)
-        others = [lifted(ref, alternate, 0, len(reference), len(reference)) for alternate in alternates]
-        scores = sequence_scores(model, [ref, *others])
+        strands = []
+        for read in (str, reverse_complement):
+            ref = read_alone(model, read(reference))
+            others = [lifted(ref, read(alternate), 0, len(reference), len(reference)) for alternate in alternates]
+            strands.append([ref, *others])
+        scores = sequence_scores(model, *strands)
         return float(scores[0]), scores[1:]
 
     return predict_pairs
@@ -54,10 +61,19 @@ def locus_model(name: str, model: GenomeModel, sequence: str) -> LocusModel:
 
 def _soft_score(model: GenomeModel, sequence: str) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return x (l, 4) -> the head's output for the mixture, a scalar."""
-    window = read_alone(model, sequence)
-    batch = make_batch([window.ids], [window.marks]).to(model.device)
+    both = model.config.head["two_strands"]
+    readings = [sequence, reverse_complement(sequence)] if both else [sequence]
+    batches = [
+        make_batch([window.ids], [window.marks]).to(model.device)
+        for window in (read_alone(model, reading) for reading in readings)
+    ]
 
     def score(x: torch.Tensor) -> torch.Tensor:
+        # Columns ACGT backwards are TGCA: flipping both axes is the reverse complement of a mixture.
+        mixtures = (x, x.flip(0, 1))
+        return torch.stack([one_strand(*reading) for reading in zip(batches, mixtures, strict=False)]).mean()
+
+    def one_strand(batch: Batch, x: torch.Tensor) -> torch.Tensor:
         output = model(**batch.inputs(), embedding_offset=embedding_offset(model, batch.ids[0], x)).logits[0]
         return output[-1] - output[0] if len(output) > 1 else output[0]
 

@@ -20,7 +20,11 @@ def table(summary: dict) -> str:
     for item in language["ablations"]:
         cost = {"value": item["delta"], "low": item["low"], "high": item["high"]}
         rows.append(
-            _row(f"bits lost with {item['name'].replace('_', ' ')}", cost, "above 0 means that the part counts")
+            _row(
+                f"bits lost with {item['name'].replace('_', ' ')}",
+                cost,
+                "this trained model uses the part if the interval lies above 0",
+            )
         )
     for task in summary["tasks"]:
         if task["rows"]:

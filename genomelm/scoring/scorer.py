@@ -90,7 +90,9 @@ class LikelihoodScorer(PairScorer):
     """log p(alternative window) - log p(reference window) in nats; N has no probability and is left out."""
 
     tag = "GLM_LLR"
-    description = "Log-likelihood ratio of the alternative to the reference window, nats; above 0: alternative likelier"
+    description = (
+        "Log-likelihood ratio of alternative to reference over equally many bases, nats; above 0: alternative likelier"
+    )
     read = staticmethod(byte_log_probabilities)
 
     def __init__(self, model: GenomeModel, *arguments: object, **options: object) -> None:

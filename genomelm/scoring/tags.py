@@ -54,6 +54,11 @@ class Tags:
             for tag, number, kind, text in texts
         ]
 
+    def _other_scores(self, header: Header) -> list[str]:
+        """Return the score tags of this prefix that earlier runs wrote, ours left out."""
+        found = [line.fields.get("ID", "") for line in header.structured("genomelm")]
+        return [tag for tag in found if tag != self.score and tag.startswith(self.status.rsplit("_", 1)[0] + "_")]
+
     def replaceable(self, header: Header, overwrite: bool, path: object) -> frozenset[bytes]:
         """Return the tags whose old values are taken out of the records.
 
@@ -72,6 +77,11 @@ class Tags:
                 ours.add(tag)
             if tag not in expected:
                 continue
+            if tag == self.status and not overwrite and (others := self._other_scores(header)):
+                raise UsageError(
+                    f"{path} already holds genomelm's scores {', '.join(others)}, whose reasons stand in {tag}: "
+                    "use another --prefix, or --overwrite-info to replace the reasons"
+                )
             if from_us and (number, kind) == expected[tag]:
                 ours.add(tag)
             elif not overwrite:

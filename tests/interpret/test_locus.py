@@ -157,3 +157,9 @@ def test_written_results_hold_the_arrays_and_plain_json(tmp_path, explained):
         "params.json",
         "summary.json",
     ]
+
+
+def test_a_control_without_any_correlation_is_no_number_and_no_crash():
+    flat = lambda reference, alternates: (0.0, np.zeros(len(alternates)))
+    _, summary = locus.explain(planted(), [random_model(1)], controls={"random_weights": [flat]}, settings=QUICK)
+    assert summary["controls"]["random_weights"] == {"spearman": None, "draws": []}

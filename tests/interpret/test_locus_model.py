@@ -1,16 +1,19 @@
 """A mixture of letters through a real model: exact at letters, and its gradient is the slope."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from genomelm.interpret import gradients, ism
+from genomelm.interpret import locus_model as locus_model_room
 from genomelm.interpret.locus_model import locus_model, pair_predictor, with_random_weights
 from genomelm.models.encoding import make_batch
 from genomelm.models.soft import embedding_offset, mixed_kmers
 from genomelm.nn.kmers import KmerEmbedding
 from genomelm.scoring.alleles import read_alone
-from genomelm.seq.alphabet import BOS, encode
+from genomelm.seq.alphabet import BOS, encode, reverse_complement
 
 SEQUENCE = "ACGTTGACANNTATAATGCAGGTGATTACA"
 
@@ -102,3 +105,34 @@ def test_random_weights_are_a_function_of_the_seed_and_leave_torch_alone(model):
     assert not torch.equal(weight(one), weight(other))
     assert one.patcher is model.patcher
     assert not one.training
+
+
+@pytest.fixture(scope="module")
+def two_strand_model(task_models):
+    config = copy.deepcopy(task_models[0].config)
+    config.head = {**config.head, "two_strands": True}
+    model = type(task_models[0])(config, task_models[0].patcher)
+    model.load_state_dict(task_models[0].state_dict())
+    return model.eval()
+
+
+def test_a_two_strand_head_is_attributed_on_both_with_the_references_patches(two_strand_model, monkeypatch):
+    seen = []
+    original = locus_model_room.sequence_scores
+
+    def noted(model, forward, reverse):
+        seen.append((forward, reverse))
+        return original(model, forward, reverse)
+
+    monkeypatch.setattr(locus_model_room, "sequence_scores", noted)
+    reference = "ACGTTGCAAGGCTTACCGATAGCTAAGCTTGC"
+    alternates = [reference[:i] + ("A" if reference[i] != "A" else "C") + reference[i + 1 :] for i in range(0, 30, 7)]
+    predict = pair_predictor(two_strand_model)
+    score, others = predict(reference, alternates)
+    for windows in seen[0]:
+        assert all(np.array_equal(window.marks, windows[0].marks) for window in windows)
+    mirrored, mirrored_others = predict(reverse_complement(reference), [reverse_complement(a) for a in alternates])
+    assert mirrored == pytest.approx(score, abs=1e-5)
+    assert mirrored_others == pytest.approx(others, abs=1e-5)
+    locus = locus_model("x", two_strand_model, reference)
+    assert locus.score_of(ism.one_hot(reference)) == pytest.approx(score, abs=1e-4)

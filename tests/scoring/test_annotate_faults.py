@@ -186,8 +186,11 @@ def test_running_on_its_own_output_replaces_the_tags(genome, make_vcf, scorer, o
     first = read_vcf(out)
     annotate(out, genome, scorer, out)
     assert read_vcf(out) == first
-    scorer.tag = "GLM_SPLICE"
-    annotate(out, genome, scorer, out)
+    scorer.tag = "GLM_SPLICE"  # GLM_STATUS cannot hold the reasons of two scores
+    with pytest.raises(UsageError, match="GLM_LLR, whose reasons stand in GLM_STATUS"):
+        annotate(out, genome, scorer, out)
+    assert read_vcf(out) == first
+    annotate(out, genome, scorer, out, overwrite_info=True)
     header, rows = read_vcf(out)
     assert rows[0][7].count(b"GLM_STATUS") == rows[0][7].count(b"GLM_LLR") == rows[0][7].count(b"GLM_SPLICE") == 1
     assert len([line for line in header if line.startswith(b"##genomelm")]) == 2

@@ -40,3 +40,11 @@ def test_positions_that_are_not_counted_are_never_read():
 def test_strands_are_averaged_and_heads_subtracted():
     assert strand_average(np.array([1.0, 2.0]), np.array([3.0, 0.0])).tolist() == [2.0, 1.0]
     assert difference(np.float32(1.5), np.float32(1.0)) == -0.5
+
+
+def test_unequal_windows_are_compared_over_equally_many_bases():
+    ref, alt = np.full(10, -1.4), np.full(7, -1.4)
+    assert log_likelihood_ratio(ref, alt) == 0
+    assert log_likelihood_ratio(alt, ref) == 0
+    longer = np.append(ref, -50.0)
+    assert log_likelihood_ratio(ref, longer) == 0

@@ -72,9 +72,10 @@ def test_score_equals_two_naive_passes_of_each_strand(language_model, scorer, pa
         expected = []
         for strand in (pair, other_strand(pair)):
             ref, alt = read_pair(language_model, strand)
+            same = min(len(strand.ref), len(strand.alt))  # equally many bases of both
             expected.append(
-                naive_log_likelihood(language_model, strand.alt, alt.marks)
-                - naive_log_likelihood(language_model, strand.ref, ref.marks)
+                naive_log_likelihood(language_model, strand.alt[:same], alt.marks[: same + 1])
+                - naive_log_likelihood(language_model, strand.ref[:same], ref.marks[: same + 1])
             )
         assert score == pytest.approx(np.mean(expected), abs=1e-4)
         assert abs(score) > 1e-3
