@@ -31,10 +31,16 @@ def coding_examples(gff: str | Path, genome: Genome, task: TaskConfig) -> Exampl
     coding: dict[str, list[Interval]] = {}
     other: dict[str, list[Interval]] = {}
     for feature in read_gff(gff):
-        if feature.contig in genome.contigs and feature.kind != "region":
-            other.setdefault(feature.contig, []).append(feature.interval)
-            if feature.kind == "CDS":
-                coding.setdefault(feature.contig, []).append(feature.interval)
+        contig = genome.resolve(feature.contig)
+        place = feature.interval
+        # A line for the whole contig (region, chromosome, scaffold) says nothing about its bases.
+        if contig is None or len(place) >= genome.contigs[contig]:
+            continue
+        # On a circular contig a feature may run on past the end.
+        inside = Interval(contig, place.start, min(place.end, genome.contigs[contig]))
+        other.setdefault(contig, []).append(inside)
+        if feature.kind == "CDS":
+            coding.setdefault(contig, []).append(inside)
     if not other:
         raise InputError(f"{gff} has no feature on {', '.join(list(genome.contigs)[:3])}: is it of another assembly?")
     windows = []

@@ -31,7 +31,7 @@ def out(tmp_path):
     return tmp_path / "out" / "out.vcf.gz"
 
 
-def refused(kind: type[GenomelmError], message: str, source, genome, scorer, out, **options) -> None:
+def expect_refused(kind: type[GenomelmError], message: str, source, genome, scorer, out, **options) -> None:
     """The run stops with this error, and the output folder holds nothing."""
     with pytest.raises(kind, match=message):
         annotate(source, genome, scorer, out, **options)
@@ -42,11 +42,11 @@ def test_a_file_without_its_end_block_is_truncated(genome, make_vcf, scorer, out
     source = make_vcf(*[snv(pos, info="K=" + str(pos**9)) for pos in range(1, 2999)])
     whole = source.read_bytes()
     source.write_bytes(whole[:-28])
-    refused(InputError, "truncated", source, genome, scorer, out)
+    expect_refused(InputError, "truncated", source, genome, scorer, out)
     source.write_bytes(whole[: len(whole) // 2])
-    refused(InputError, "truncated", source, genome, scorer, out)
+    expect_refused(InputError, "truncated", source, genome, scorer, out)
     source.write_bytes(whole[:500] + b"\0\1\2" + whole[503:])
-    refused(InputError, "damaged", source, genome, scorer, out)
+    expect_refused(InputError, "damaged", source, genome, scorer, out)
 
 
 def test_a_plain_gzip_file_is_read_and_a_cut_one_refused(genome, make_vcf, scorer, out):
@@ -59,15 +59,15 @@ def test_a_plain_gzip_file_is_read_and_a_cut_one_refused(genome, make_vcf, score
     for path in out.parent.iterdir():
         path.unlink()
     source.write_bytes(source.read_bytes()[:-30])
-    refused(InputError, "truncated", source, genome, scorer, out)
+    expect_refused(InputError, "truncated", source, genome, scorer, out)
 
 
 @pytest.mark.parametrize("cut", ["c\t7\t.\tA", "c\t7\t.\tA\tC\t.\t."])
 def test_a_line_with_too_few_columns_is_truncated(genome, make_vcf, scorer, out, cut):
     source = make_vcf(snv(5), cut, name="in.vcf")
-    refused(InputError, r"in\.vcf:4 has \d of 8 columns.*truncated", source, genome, scorer, out)
+    expect_refused(InputError, r"in\.vcf:4 has \d of 8 columns.*truncated", source, genome, scorer, out)
     source.write_bytes(source.read_bytes()[:-1])
-    refused(InputError, "truncated", source, genome, scorer, out)
+    expect_refused(InputError, "truncated", source, genome, scorer, out)
 
 
 def test_complete_columns_without_a_newline_are_a_warning(genome, make_vcf, scorer, out, read_vcf):
@@ -94,13 +94,13 @@ def test_complete_columns_without_a_newline_are_a_warning(genome, make_vcf, scor
 def test_what_is_no_vcf_is_refused(genome, scorer, out, tmp_path, content, message):
     source = tmp_path / "in.vcf"
     source.write_bytes(content)
-    refused(InputError, message, source, genome, scorer, out)
+    expect_refused(InputError, message, source, genome, scorer, out)
 
 
 def test_a_missing_file_and_a_text_position_are_refused(genome, make_vcf, scorer, out, tmp_path):
-    refused(InputError, "does not exist", tmp_path / "no.vcf", genome, scorer, out)
-    refused(InputError, "POS is 'x'", make_vcf("c x . A C . . ."), genome, scorer, out)
-    refused(InputError, "header line between", make_vcf(snv(1), "##x", snv(2)), genome, scorer, out)
+    expect_refused(InputError, "does not exist", tmp_path / "no.vcf", genome, scorer, out)
+    expect_refused(InputError, "POS is 'x'", make_vcf("c x . A C . . ."), genome, scorer, out)
+    expect_refused(InputError, "header line between", make_vcf(snv(1), "##x", snv(2)), genome, scorer, out)
 
 
 def test_a_header_alone_gives_a_valid_indexed_output(genome, make_vcf, scorer, out):
@@ -141,7 +141,7 @@ def test_an_alias_of_another_length_is_another_contig(make_genome, make_vcf, sco
 def test_contig_lengths_of_another_assembly_stop_the_run_before_scoring(make_genome, make_vcf, scorer, out):
     source = make_vcf(snv(50, contig="chr1"), header=["##contig=<ID=chr1,length=249250621>"])
     for name in ("chr1", "1"):
-        refused(AssemblyError, "GRCh37", source, make_genome(**{name: BASES}), scorer, out)
+        expect_refused(AssemblyError, "GRCh37", source, make_genome(**{name: BASES}), scorer, out)
     assert scorer.calls == []
 
 
@@ -156,7 +156,7 @@ def test_one_mismatch_is_a_status_and_many_are_another_assembly(genome, make_vcf
     for path in out.parent.iterdir():
         path.unlink()
     header = ["##reference=GRCh38.fa"]
-    refused(
+    expect_refused(
         AssemblyError,
         r"20 of 20 REF alleles on c.*c:20 REF is.*GRCh38",
         make_vcf(*wrong, header=header),
@@ -167,14 +167,14 @@ def test_one_mismatch_is_a_status_and_many_are_another_assembly(genome, make_vcf
     assert annotate(make_vcf(*right, *wrong[:20]), genome, scorer, out).statuses["REF_MISMATCH"] == 20  # 5 % exactly
     for path in out.parent.iterdir():
         path.unlink()
-    refused(AssemblyError, "21 of 401", make_vcf(*right, *wrong[:21]), genome, scorer, out)
+    expect_refused(AssemblyError, "21 of 401", make_vcf(*right, *wrong[:21]), genome, scorer, out)
 
 
 def test_mismatches_can_be_errors_or_be_dropped(genome, make_vcf, scorer, out, read_vcf):
     swapped = f"c 9 . {OTHER[BASES[8]]} {BASES[8]} . . ."
     source = make_vcf(snv(5), swapped, snv(30))
-    refused(AssemblyError, "c:9 REF is", source, genome, scorer, out, on_ref_mismatch="error")
-    refused(UsageError, "flag, error, drop", source, genome, scorer, out, on_ref_mismatch="no")
+    expect_refused(AssemblyError, "c:9 REF is", source, genome, scorer, out, on_ref_mismatch="error")
+    expect_refused(UsageError, "flag, error, drop", source, genome, scorer, out, on_ref_mismatch="no")
     result = annotate(source, genome, scorer, out, on_ref_mismatch="drop")
     assert (result.records_in, result.records_out, result.dropped) == (3, 2, 1)
     assert [row[1] for row in read_vcf(out)[1]] == [b"5", b"30"]
@@ -207,7 +207,7 @@ def test_running_on_its_own_output_replaces_the_tags(genome, make_vcf, scorer, o
 )
 def test_a_foreign_tag_of_our_name_is_kept_unless_told_otherwise(genome, make_vcf, scorer, out, read_vcf, definition):
     source = make_vcf(snv(5, info="GLM_LLR=9;K=1"), header=[definition] if definition else [])
-    refused(UsageError, "overwrite-info", source, genome, scorer, out)
+    expect_refused(UsageError, "overwrite-info", source, genome, scorer, out)
     annotate(source, genome, scorer, out, overwrite_info=True)
     header, rows = read_vcf(out)
     assert rows[0][7].startswith(b"K=1;GLM_LLR=")
@@ -221,7 +221,7 @@ def test_a_tag_that_vcf_does_not_allow_is_refused(genome, make_vcf, scorer, out,
     scorer.tag = tag
     if tag == "GLM_":
         scorer.tag = "a;b"
-    refused(UsageError, "INFO tag", make_vcf(snv(5)), genome, scorer, out)
+    expect_refused(UsageError, "INFO tag", make_vcf(snv(5)), genome, scorer, out)
 
 
 def test_unsorted_and_duplicate_records_are_kept_without_an_index(genome, make_vcf, scorer, out, read_vcf):
@@ -288,10 +288,10 @@ def test_two_runs_never_write_one_output(genome, make_vcf, scorer, out):
 
 def test_outputs_that_collide_or_have_a_wrong_name_are_refused(genome, make_vcf, scorer, out, tmp_path):
     source = make_vcf(snv(5))
-    refused(UsageError, r"name it \.vcf\.gz", source, genome, scorer, out.with_name("out.vcf"))
+    expect_refused(UsageError, r"name it \.vcf\.gz", source, genome, scorer, out.with_name("out.vcf"))
     with pytest.raises(UsageError, match="reference as well"):
         annotate(source, genome, scorer, genome.path)
-    refused(UsageError, "input VCF as well", source, genome, scorer, out, table=source)
-    refused(UsageError, "output as well", source, genome, scorer, out, summary=out)
-    refused(UsageError, "batch size 0", source, genome, scorer, out, batch_size=0)
+    expect_refused(UsageError, "input VCF as well", source, genome, scorer, out, table=source)
+    expect_refused(UsageError, "output as well", source, genome, scorer, out, summary=out)
+    expect_refused(UsageError, "batch size 0", source, genome, scorer, out, batch_size=0)
     assert os.path.getsize(source) > 0

@@ -162,3 +162,18 @@ def test_a_gff_of_another_assembly_is_refused(annotated, tmp_path):
     task = TaskConfig("coding", kind="sequence_classification", source="gff_coding")
     with pytest.raises(InputError, match="another assembly"):
         read_examples(task, other, fasta)
+
+
+def test_whole_contig_lines_aliases_and_features_past_the_origin_are_understood(annotated, tmp_path):
+    fasta, gff = annotated
+    task = TaskConfig("coding", kind="sequence_classification", source="gff_coding")
+    expected = read_examples(task, gff, fasta).names
+    ensembl = tmp_path / "ensembl.gff"
+    ensembl.write_text(gff.read_text().replace("\tregion\t", "\tchromosome\t"))
+    assert read_examples(task, ensembl, fasta).names == expected
+    alias = tmp_path / "alias.gff"
+    alias.write_text(gff.read_text().replace("c\tx", "chrc\tx"))
+    assert read_examples(task, alias, fasta).names == expected
+    over = tmp_path / "over.gff"
+    over.write_text(gff.read_text() + "c\tx\tgene\t19990\t20400\t.\t+\t.\tID=g\n")
+    assert len(read_examples(task, over, fasta)) > 0
