@@ -16,7 +16,7 @@ def finetune(
     split: Annotated[Path | None, typer.Option("--split", help="Fixed split file, for tables.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the head, data order and dropout.")] = 1,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Stop (exit 3) when test sequences also stand in training.")
+        bool, typer.Option("--strict", help="Stop (exit 3) when test examples were met in training.")
     ] = False,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
     require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")] = False,
@@ -35,9 +35,10 @@ def finetune(
     import shutil
 
     from genomelm.errors import InputError
-    from genomelm.files import digest_of, output_lock, provenance, sha256, write_json, write_text
+    from genomelm.files import digest_of, output_lock, provenance, read_json, sha256, write_json, write_text
     from genomelm.models.loading import load_model, save_model
     from genomelm.runtime import choose_device, set_threads
+    from genomelm.seq.interval import Interval
     from genomelm.settings import read_config
     from genomelm.tasks.config import TaskConfig
     from genomelm.tasks.examples import leakage
@@ -52,9 +53,12 @@ def finetune(
     chosen = choose_device(device, require_gpu)
     pretrained = load_model(model)
     examples = read_examples(chosen_task, data, genome, split)
-    leaks = leakage(examples)
+    metrics = model.parent / "metrics.json"
+    seen = read_json(metrics)["provenance"]["train_regions"] if metrics.is_file() else []
+    leaks = leakage(examples, [Interval.parse(region) for region in seen])
     if any(leaks.values()):
-        text = f"{data}: test sequences that also stand in training: " + ", ".join(f"{v} {k}" for k, v in leaks.items())
+        counts = ", ".join(f"{count} {how}" for how, count in leaks.items())
+        text = f"{data}: test examples that the model has met in training: {counts}"
         if strict:
             raise InputError(f"{text}; remove them or drop --strict")
         logging.getLogger(__name__).warning(text)

@@ -59,6 +59,7 @@ def coding_examples(gff: str | Path, genome: Genome, task: TaskConfig) -> Exampl
         sequences,
         np.array([label for label, _, _ in windows], np.float64),
         np.array([split for _, _, split in windows]),
+        tuple(window for _, window, _ in windows),
     )
 
 

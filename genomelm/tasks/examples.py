@@ -1,12 +1,13 @@
 """Labelled sequences with their split: what every source of task data is turned into."""
 
 import dataclasses
-from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
 from genomelm.errors import InputError
 from genomelm.seq.alphabet import encode, reverse_complement
+from genomelm.seq.interval import Interval
 
 SPLITS = ("train", "validation", "test")
 
@@ -20,12 +21,14 @@ class Examples:
         sequences: upper-case text, (n,).
         labels: float64 (n,).
         splits: 'train', 'validation' or 'test', (n,).
+        places: where each example lies on a genome, (n,); empty for tables of sequences.
     """
 
     names: tuple[str, ...]
     sequences: tuple[str, ...]
     labels: np.ndarray
     splits: np.ndarray
+    places: tuple[Interval, ...] = ()
 
     def where(self, split: str) -> "Examples":
         """Return the examples of one split, in order."""
@@ -35,6 +38,7 @@ class Examples:
             tuple(self.sequences[i] for i in rows),
             self.labels[rows],
             self.splits[rows],
+            tuple(self.places[i] for i in rows) if self.places else (),
         )
 
     def __len__(self) -> int:
@@ -68,11 +72,21 @@ def check_examples(examples: Examples, kind: str, source: str) -> Examples:
     return examples
 
 
-def leakage(examples: Examples) -> dict[str, int]:
-    """Count test sequences that also stand in training, as they are or reverse-complemented."""
-    train = Counter(examples.where("train").sequences)
-    test = examples.where("test").sequences
+def leakage(examples: Examples, seen: Sequence[Interval] = ()) -> dict[str, int]:
+    """Count test examples that a model may have met before.
+
+    Args:
+        examples: of all splits.
+        seen: regions that the model was pretrained on; compared with examples that are intervals.
+
+    Returns:
+        "identical" and "reverse_complement": test sequences that stand in training like that;
+        "pretrained_on": test intervals that share bases with `seen`.
+    """
+    train = set(examples.where("train").sequences)
+    test = examples.where("test")
     return {
-        "identical": sum(sequence in train for sequence in test),
-        "reverse_complement": sum(reverse_complement(sequence) in train for sequence in test),
+        "identical": sum(sequence in train for sequence in test.sequences),
+        "reverse_complement": sum(reverse_complement(sequence) in train for sequence in test.sequences),
+        "pretrained_on": sum(any(place.overlaps(region) for region in seen) for place in test.places),
     }

@@ -259,3 +259,33 @@ def test_strict_stops_at_leakage(site, pretrained, tmp_path):
     code, said = run("finetune", *arguments, "--strict")
     assert code == 3
     assert "1 reverse_complement" in said
+
+
+def test_test_windows_inside_the_pretraining_regions_are_told(site, pretrained, tmp_path):
+    """The last tenth is 10,801-12,000; the model was pretrained on 1-9,000, and then on all by its metrics."""
+    lines = ["##gff-version 3"]
+    for start in range(0, 12000, 600):
+        lines.append(f"c\tx\tCDS\t{start + 1}\t{start + 300}\t.\t+\t0\tID=c{start}")
+    (tmp_path / "g.gff").write_text("\n".join(lines) + "\n")
+    (tmp_path / "task.yaml").write_text(
+        "name: coding\nkind: sequence_classification\nsource: gff_coding\ntwo_strands: true\n"
+    )
+    copied = tmp_path / "pretrain"
+    shutil.copytree(pretrained, copied)
+
+    def finetuned(out: str, *more: str) -> tuple[int, str]:
+        return run(
+            *("finetune", "--model", copied / "model", "--task", tmp_path / "task.yaml", "--data", tmp_path / "g.gff"),
+            *("--genome", site / "g.fa", "--train", site / "train.yaml", "-o", tmp_path / out),
+            *("--device", "cpu", "--threads", 1, *more),
+        )
+
+    code, said = finetuned("a", "--strict")
+    assert code == 0, said
+    assert json.loads((tmp_path / "a" / "metrics.json").read_text())["leakage"]["pretrained_on"] == 0
+    metrics = json.loads((copied / "metrics.json").read_text())
+    metrics["provenance"]["train_regions"] = ["c:1-12000"]
+    (copied / "metrics.json").write_text(json.dumps(metrics))
+    code, said = finetuned("b", "--strict")
+    assert code == 3
+    assert "12 pretrained_on" in said

@@ -107,7 +107,7 @@ def test_leakage_counts_identical_and_reverse_complement_sequences(tmp_path):
     data = write_table(tmp_path, rows)
     chosen = {texts[0]: "test", texts[1]: "validation", texts[2]: "validation", reverse_complement(texts[5]): "test"}
     examples = read_examples(TASK, data, split=write_split(tmp_path, chosen))
-    assert leakage(examples) == {"identical": 0, "reverse_complement": 1}
+    assert leakage(examples) == {"identical": 0, "reverse_complement": 1, "pretrained_on": 0}
 
 
 @pytest.fixture
