@@ -26,6 +26,8 @@ setup: $(VENV)/ready-dev ## make .venv with the package and the development tool
 demo: $(VENV)/ready ## train, score, explain and report on the bundled data (results/demo)
 	@$(BIN)/python workflows/recover.py
 	@$(BIN)/snakemake --profile configs/profiles/local --cores $(CORES) --configfile configs/demo.yaml
+	@echo; sed '/^\[provenance\]/,$$d' results/demo/summary.txt
+	@echo 'report: results/demo/report/report.html   every number: results/demo/summary.txt'
 
 test: $(VENV)/ready-dev ## lint, dry runs, all tests and the notebooks
 	$(BIN)/ruff check .
