@@ -26,9 +26,11 @@ def pair_predictor(model: GenomeModel) -> PredictPairs:
     if model.alphabet != "dna":
         raise UsageError(f"attribution reads DNA, but the model reads {model.alphabet}")
 
+    readings = (str, reverse_complement) if model.config.head["two_strands"] else (str,)
+
     def predict_pairs(reference: str, alternates: list[str]) -> tuple[float, np.ndarray]:
         strands = []
-        for read in (str, reverse_complement):
+        for read in readings:
             ref = read_alone(model, read(reference))
             others = [lifted(ref, read(alternate), 0, len(reference), len(reference)) for alternate in alternates]
             strands.append([ref, *others])
