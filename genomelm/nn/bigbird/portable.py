@@ -1,0 +1,170 @@
+"""Plain torch: key blocks are gathered, work and memory O(p); no block-by-block table is ever made."""
+
+import torch
+import torch.nn.functional as F
+
+from genomelm.nn.bigbird.pattern import BlockPattern, summary_levels
+from genomelm.nn.positions import rotate
+
+LOW = -1e30
+"""Stands for minus infinity, and stays finite where all keys of a padding row are masked."""
+
+
+def attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    places: torch.Tensor,
+    present: torch.Tensor,
+    pattern: BlockPattern,
+    block: int,
+    rotary_base: float,
+) -> torch.Tensor:
+    """Let each patch attend over the blocks of `pattern` and (causal) over the means of closed groups of blocks.
+
+    A group's key is the mean of its real patches' unrotated keys, rotated at the mean of their coordinates (whole
+    bases, rounded down): a mean of rotated keys would cancel.
+
+    Args:
+        query, key, value: (b, p, h, d), not rotated.
+        places: (b, p) int64, base coordinate of each patch.
+        present: (b, p) bool, real patches.
+        pattern: key blocks of every block.
+        block: patches of a block.
+        rotary_base: frequency base of the rotary angles.
+
+    Returns:
+        (b, p, h, d); zeros where not present. A real patch reads itself, so no other row is empty.
+    """
+    _, p, h, d = query.shape
+    blocks = -(-p // block)
+    if extra := blocks * block - p:
+        query, key, value = (F.pad(x, (0, 0, 0, 0, 0, extra)) for x in (query, key, value))
+        places, present = F.pad(places, (0, extra)), F.pad(present, (0, extra))
+    turned = rotate(torch.cat([query * d**-0.5, key], 2), places, rotary_base)
+    q, k, v = (_blocked(x, block) for x in (*turned.split(h, 2), value))  # (b, h, n, block, d)
+    real = present.unflatten(1, (blocks, block))  # (b, n, block)
+    counts = (real.any(-1) * torch.arange(1, blocks + 1, device=real.device)).amax(-1)
+    chosen, used = pattern.key_blocks(blocks, counts)  # (b or 1, h, n, slots)
+    chosen, used = chosen[..., :blocks], used[..., :blocks]  # a short record has no use for the other slots
+    if pattern.bidirectional:
+        mixed = _both_ways(q, k, v, real, chosen, used, min(pattern.sinks, blocks))
+    else:
+        means = _group_means(key, value, places, present, block, rotary_base)
+        mixed = _causal(q, k, v, real, chosen, used, means)
+    mixed = mixed.flatten(2, 3).transpose(1, 2)  # (b, p, h, d)
+    return mixed.masked_fill(~present[..., None, None], 0)[:, :p]
+
+
+def _blocked(x: torch.Tensor, block: int) -> torch.Tensor:
+    return x.transpose(1, 2).unflatten(2, (-1, block)).contiguous()
+
+
+def _both_ways(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    real: torch.Tensor,
+    chosen: torch.Tensor,
+    used: torch.Tensor,
+    dense: int,
+) -> torch.Tensor:
+    """Dense rows for the first `dense` blocks, gathered blocks for the others: (b, h, n, block, d)."""
+    parts = []
+    if dense:
+        logits = q[:, :, :dense].flatten(2, 3) @ k.flatten(2, 3).transpose(-1, -2)  # (b, h, dense * block, p)
+        weight = _weights(logits, v.dtype, _bias(real.flatten(1)[:, None, None]))
+        parts.append((weight @ v.flatten(2, 3)).unflatten(2, (dense, -1)))
+    if dense < q.shape[2]:
+        keys, values, allowed = _gather(k, v, real, chosen[:, :, dense:], used[:, :, dense:])
+        parts.append(_weights(q[:, :, dense:] @ keys.transpose(-1, -2), v.dtype, _bias(allowed)) @ values)
+    return torch.cat(parts, 2)
+
+
+def _causal(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    real: torch.Tensor,
+    chosen: torch.Tensor,
+    used: torch.Tensor,
+    means: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+) -> torch.Tensor:
+    """Gathered blocks, the own one up to the query itself, and means of groups: (b, h, n, block, d)."""
+    keys, values, allowed = _gather(k, v, real, chosen, used)
+    mean_keys, mean_values, closed = means
+    block, reach, levels = q.shape[3], keys.shape[3], closed.shape[-1]
+    earlier = torch.ones(block, reach + levels, dtype=torch.bool, device=q.device)
+    earlier[:, :block] = earlier[:, :block].tril()  # slot 0 is the query's own block
+    logits = torch.cat([q @ keys.transpose(-1, -2), q @ mean_keys.transpose(-1, -2)], -1)
+    allowed = torch.cat([allowed, closed[:, None, :, None].expand(-1, q.shape[1], -1, 1, -1)], -1)
+    weight = _weights(logits, v.dtype, _bias(allowed), _bias(earlier))
+    return weight[..., :reach] @ values + weight[..., reach:] @ mean_values
+
+
+def _gather(
+    k: torch.Tensor, v: torch.Tensor, real: torch.Tensor, chosen: torch.Tensor, used: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Keys and values (b, h, m, slots * block, d) of the blocks chosen, and which may be read (b, h, m, 1, same)."""
+    b, h, blocks, block, d = k.shape
+    record = torch.arange(b, device=k.device)[:, None, None, None]
+    head = torch.arange(h, device=k.device)[:, None, None]
+    rows = (record * h + head) * blocks + chosen  # (b, h, m, slots)
+    shape = rows.shape
+    rows = rows.flatten()
+    keys, values = (x.reshape(-1, block * d).index_select(0, rows).view(*shape[:3], -1, d) for x in (k, v))
+    allowed = real.flatten(0, 1).index_select(0, (record * blocks + chosen).flatten()).view(*shape, block)
+    return keys, values, (allowed & used[..., None]).flatten(-2)[..., None, :]
+
+
+def _bias(allowed: torch.Tensor) -> torch.Tensor:
+    return torch.where(allowed, 0.0, LOW)
+
+
+def _weights(logits: torch.Tensor, dtype: torch.dtype, *biases: torch.Tensor) -> torch.Tensor:
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    for bias in biases:
+        logits += bias
+    return logits.softmax(-1).to(dtype)
+
+
+def _group_means(
+    key: torch.Tensor,
+    value: torch.Tensor,
+    places: torch.Tensor,
+    present: torch.Tensor,
+    block: int,
+    rotary_base: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Mean keys and values (b, h, n, levels, d) that each block reads, and whether they exist: (b, n, levels) bool.
+
+    Level k of block i is the aligned group of 2^k blocks of number floor(i / 2^k) - 1. Sums are taken pair by pair,
+    level after level, in float32 at least.
+    """
+    b, p, h, d = key.shape
+    blocks = p // block
+    depth = summary_levels(blocks)
+    kind = torch.promote_types(key.dtype, torch.float32)
+    if not depth:
+        mean = key.new_zeros(b, h, blocks, 0, d)
+        return mean, mean, present.new_zeros(b, blocks, 0)
+    both = torch.cat([key, value], -1).masked_fill(~present[..., None, None], 0)
+    total = both.unflatten(1, (blocks, block)).sum(2, dtype=kind)  # (b, n, h, 2 d)
+    facts = torch.stack([present.long(), places * present], -1).unflatten(1, (blocks, block)).sum(2)  # (b, n, 2)
+    own = torch.arange(blocks, device=key.device)
+    totals, counts, rows, first = [], [], [], 0
+    for level in range(1, depth + 1):
+        groups = (blocks - 1) >> level  # those that some block reads
+        total, facts = (x[:, : 2 * groups].unflatten(1, (groups, 2)).sum(2) for x in (total, facts))
+        totals.append(total)
+        counts.append(facts)
+        rows.append(first + ((own >> level) - 1).clamp_min(0))
+        first += groups
+    size, place = torch.cat(counts, 1).unbind(-1)  # (b, groups of all levels)
+    count = size.clamp_min(1)
+    mean_key, mean_value = (torch.cat(totals, 1) / count[..., None, None]).to(key.dtype).chunk(2, -1)
+    mean_key = rotate(mean_key, place // count, rotary_base)
+    row = torch.stack(rows, -1)  # (n, levels)
+    closed = (size > 0)[:, row] & (own[:, None] >> torch.arange(1, depth + 1, device=own.device) > 0)
+    means = (x.transpose(1, 2).index_select(2, row.flatten()).unflatten(2, row.shape) for x in (mean_key, mean_value))
+    return *means, closed
