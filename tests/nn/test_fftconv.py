@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from genomelm.nn.fftconv import causal_conv
+from genomelm.nn.fftconv import causal_conv, two_sided_conv
 from genomelm.nn.fftconv.reference import causal_conv as reference
+from genomelm.nn.fftconv.reference import two_sided_conv as two_sided_reference
 
 LENGTHS = [1, 2, 3, 5, 7, 8, 9, 31, 32, 33, 127, 128, 129, 1000]
 
@@ -63,3 +64,109 @@ def test_the_sum_stays_float32_under_autocast() -> None:
 def test_no_rows_give_no_rows() -> None:
     assert causal_conv(torch.zeros(2, 0, 3), torch.zeros(0, 3)).shape == (2, 0, 3)
     assert reference(torch.zeros(2, 0, 3), torch.zeros(0, 3)).shape == (2, 0, 3)
+
+
+def two_sided(length: int, lags: int, back_lags: int) -> list[torch.Tensor]:
+    """Return signal, taps and back_taps."""
+    signal, taps = signal_and_taps(length, lags)
+    generator = torch.Generator().manual_seed(length + 1)
+    return [signal, taps, torch.randn(back_lags, 3, generator=generator, requires_grad=True)]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize(("spare", "back_spare"), [(0, 0), (4, 9)])
+def test_both_sides_and_their_gradients_are_those_of_the_direct_sum(length: int, spare: int, back_spare: int) -> None:
+    inputs = two_sided(length, length + spare, length + back_spare)
+    upstream = torch.randn(2, length, 3, generator=torch.Generator().manual_seed(0))
+    results = []
+    for conv in (two_sided_conv, two_sided_reference):
+        y = conv(*inputs)
+        results.append((y, *torch.autograd.grad((y * upstream).sum(), inputs, materialize_grads=True)))
+    for ours, theirs in zip(*results, strict=True):
+        rms = theirs.double().pow(2).mean().sqrt()
+        assert ours.dtype == torch.float32
+        assert (ours - theirs).abs().max() <= 1e-5 * rms + 1e-6
+
+
+@pytest.mark.parametrize(("lags", "back_lags"), [(7, 50), (50, 7), (1, 3), (3, 1), (5, 0)])
+def test_fewer_taps_on_either_side_are_the_same_sum(lags: int, back_lags: int) -> None:
+    inputs = two_sided(50, lags, back_lags)
+    torch.testing.assert_close(two_sided_conv(*inputs).double(), two_sided_reference(*inputs), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_the_spectrum_is_that_of_the_taps_plus_the_conjugate_of_the_others(length: int) -> None:
+    signal, taps, back_taps = (tensor.detach().double() for tensor in two_sided(length, length, length))
+    back_taps[0] = 0
+    size = 2 * length
+    spectrum = torch.fft.rfft(taps, n=size, dim=0) + torch.fft.rfft(back_taps, n=size, dim=0).conj()
+    y = torch.fft.irfft(torch.fft.rfft(signal, n=size, dim=1) * spectrum, n=size, dim=1)[:, :length]
+    ours = two_sided_conv(signal.float(), taps.float(), back_taps.float())
+    assert (ours - y).abs().max() <= 1e-5 * y.pow(2).mean().sqrt() + 1e-6
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_lag_zero_counts_once(length: int) -> None:
+    signal, taps, back_taps = (tensor.detach() for tensor in two_sided(length, length, length))
+    other = back_taps.clone()
+    other[0] = 100
+    assert torch.equal(two_sided_conv(signal, taps, other), two_sided_conv(signal, taps, back_taps))
+    impulse = torch.zeros(1, length, 3)
+    impulse[:, length // 2] = 1
+    y = two_sided_conv(impulse, taps, back_taps)[0]
+    after, before = length - length // 2, length // 2
+    expected = torch.cat([back_taps[1 : before + 1].flip(0), taps[:after]])
+    torch.testing.assert_close(y, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_equal_sides_mirror_the_mirror_of_a_signal(length: int) -> None:
+    signal, taps, _ = two_sided(length, length, length)
+    back_taps = taps.detach().clone()
+    back_taps[0] = 0
+    y = two_sided_conv(signal, taps, back_taps)
+    rms = y.detach().pow(2).mean().sqrt()
+    assert (two_sided_conv(signal.flip(1), taps, back_taps).flip(1) - y).abs().max() <= 1e-5 * rms + 1e-6
+
+
+def test_rows_after_a_zero_padded_end_change_nothing() -> None:
+    signal, taps, back_taps = two_sided(33, 80, 80)
+    alone = two_sided_conv(signal, taps, back_taps)
+    padded = two_sided_conv(torch.nn.functional.pad(signal, (0, 0, 0, 47)), taps, back_taps)
+    torch.testing.assert_close(padded[:, :33], alone, atol=3e-5, rtol=0)
+
+
+def test_both_sides_stay_float32_under_autocast() -> None:
+    inputs = two_sided(40, 40, 40)
+    expected = two_sided_conv(*inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(two_sided_conv(*inputs), expected)
+        assert two_sided_conv(inputs[0].bfloat16(), *inputs[1:]).dtype == torch.bfloat16
+
+
+def test_no_rows_have_no_two_sides() -> None:
+    empty = [torch.zeros(2, 0, 3), torch.zeros(0, 3), torch.zeros(0, 3)]
+    assert two_sided_conv(*empty).shape == (2, 0, 3)
+    assert two_sided_reference(*empty).shape == (2, 0, 3)
+
+
+def saved_bytes(conv, *inputs: torch.Tensor) -> int:
+    """Count what the backward pass of `conv` keeps."""
+    sizes = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        y = conv(*inputs)
+    assert y.requires_grad
+    return sum(sizes.values())
+
+
+def test_both_sides_keep_as_much_for_the_backward_pass_as_one() -> None:
+    signal, taps, back_taps = two_sided(100, 100, 100)
+    causal = saved_bytes(causal_conv, signal, taps)
+    # 256 points of padded signal and taps, 129 complex ones of their spectra.
+    assert causal == 3 * (2 + 1) * (256 * 4 + 129 * 8)
+    assert saved_bytes(two_sided_conv, signal, taps, back_taps) == causal

@@ -88,3 +88,86 @@ def test_a_prefix_alone_is_the_prefix_of_the_whole() -> None:
     whole = operator(x)
     for length in (1, 31, 64, 299):
         torch.testing.assert_close(operator(x[:, :length]), whole[:, :length], atol=1e-5, rtol=0)
+
+
+def naive_both(operator: HyenaOperator, x: torch.Tensor) -> torch.Tensor:
+    """As `naive`, with the direct sums over both sides and the short convolutions in float64."""
+    streams = operator.into(x).double()
+    weight, bias = operator.short.weight.double()[:, 0, 0], operator.short.bias.double()
+    padded = torch.nn.functional.pad(streams, (0, 0, 1, 1))
+    streams = bias + sum(weight[:, tap] * padded[:, tap : tap + x.shape[1]] for tap in range(3))
+    *gates, value = streams.split(x.shape[-1], -1)
+    taps, back_taps = operator.filter(x.shape[1]), operator.ahead["filter"](x.shape[1])
+    for n in range(operator.order - 1):
+        own = slice(n, None, operator.order - 1)
+        value = value * gates[n + 1]
+        mixed = reference.two_sided_conv(value, taps[:, own], back_taps[:, own])
+        value = mixed + operator.skip[n].double() * value
+    return torch.nn.functional.linear(gates[0] * value, operator.out.weight.double())
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+@pytest.mark.parametrize("length", [1, 2, 15, 16, 17, 200])
+def test_bidirectional_outputs_and_gradients_are_those_of_the_equation(order: int, length: int) -> None:
+    torch.manual_seed(order)
+    operator = HyenaOperator(8, order, target_length=16, bidirectional=True)
+    x = torch.randn(2, length, 8, requires_grad=True)
+    wanted = [x, *operator.parameters()]
+    upstream = torch.randn(2, length, 8)
+    results = []
+    for y in (operator(x), naive_both(operator, x)):
+        results.append((y, *torch.autograd.grad((y * upstream).sum(), wanted, materialize_grads=True)))
+    for ours, theirs in zip(*results, strict=True):
+        scale = theirs.double().pow(2).mean().sqrt()
+        assert (ours - theirs).abs().max() <= 5e-5 * scale + 1e-5
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_a_padded_row_of_the_bidirectional_form_is_the_row_alone(order: int) -> None:
+    torch.manual_seed(0)
+    operator = HyenaOperator(8, order, target_length=16, bidirectional=True)
+    torch.nn.init.normal_(operator.short.bias)  # padding is not zero after the short convolution
+    lengths = [1, 2, 33, 90]
+    present = torch.arange(100) < torch.tensor(lengths)[:, None]
+    x = torch.randn(4, 100, 8).masked_fill(~present[..., None], 50.0).requires_grad_()
+    y = operator(x, present)
+    for row, length in enumerate(lengths):
+        alone = operator(x[row : row + 1, :length].detach())[0]
+        assert (y[row, :length] - alone).abs().max() < 1e-5 * (1 + alone.abs().max())
+    assert torch.autograd.grad(y[present].sum(), x)[0][~present].abs().sum() == 0
+
+
+def test_a_bidirectional_row_reads_rows_on_both_sides_and_no_others_more() -> None:
+    torch.manual_seed(0)
+    operator = HyenaOperator(8, target_length=64, bidirectional=True)
+    x = torch.randn(1, 40, 8, requires_grad=True)
+    reach = torch.autograd.grad(operator(x)[0, 17].sum(), x)[0][0].abs().amax(-1)
+    assert reach.min() > 1e-4
+
+
+def test_equal_filters_and_mirrored_short_taps_mirror_the_mirror_of_the_rows() -> None:
+    torch.manual_seed(0)
+    operator = HyenaOperator(8, 3, target_length=16, bidirectional=True)
+    operator.ahead["filter"].load_state_dict(operator.filter.state_dict())
+    with torch.no_grad():
+        operator.short.weight[..., 0] = operator.short.weight[..., 2]
+        x = torch.randn(2, 75, 8)
+        torch.testing.assert_close(operator(x.flip(1)).flip(1), operator(x), atol=1e-5, rtol=0)
+
+
+def test_the_causal_form_has_one_filter_and_does_not_ask_for_padding() -> None:
+    torch.manual_seed(0)
+    operator = HyenaOperator(8, target_length=16)
+    layers = [f"layers.{n}.{kind}" for n in range(3) for kind in ("weight", "bias")]
+    filters = {f"filter.{name}" for name in ("frequency", "out.weight", *layers)}
+    assert set(operator.state_dict()) == {"into.weight", "short.weight", "short.bias", "skip", "out.weight"} | filters
+    x, present = torch.randn(2, 50, 8), torch.arange(50) < torch.tensor([[50], [20]])
+    assert torch.equal(operator(x, present), operator(x))
+
+
+def test_every_filter_parameter_is_named_as_one() -> None:
+    stack = torch.nn.ModuleList([HyenaOperator(8, 3, 16, bidirectional=True)])
+    implicit = [part for part in stack.modules() if isinstance(part, ImplicitFilter)]
+    named = {id(parameter) for name, parameter in stack.named_parameters() if ".filter." in name}
+    assert named == {id(parameter) for part in implicit for parameter in part.parameters()}
+    assert len(implicit) == 2

@@ -18,9 +18,9 @@ def naive(x: torch.Tensor, layer: ShortConv) -> torch.Tensor:
     return torch.stack(rows, 1)
 
 
-def make(taps: int, dilation: int) -> ShortConv:
+def make(taps: int, dilation: int, centred: bool = False) -> ShortConv:
     torch.manual_seed(taps)
-    layer = ShortConv(4, taps, dilation)
+    layer = ShortConv(4, taps, dilation, centred)
     torch.nn.init.normal_(layer.bias)
     return layer
 
@@ -54,3 +54,35 @@ def test_short_and_long_convolution_agree_on_orientation() -> None:
     x = torch.randn(2, 40, 4)
     taps = layer.weight[:, 0, 0].flip(-1).T  # (k, d), lag 0 first
     torch.testing.assert_close(layer(x), causal_conv(x, taps), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 15, 16, 17, 100])
+@pytest.mark.parametrize(("taps", "dilation"), [(1, 1), (3, 1), (9, 1), (9, 4), (5, 7)])
+def test_a_centred_convolution_is_the_causal_one_moved_back(length: int, taps: int, dilation: int) -> None:
+    layer = make(taps, dilation, centred=True)
+    ahead = dilation * (taps // 2)
+    x = torch.randn(2, length, 4, requires_grad=True)
+    upstream = torch.randn(2, length, 4)
+    results = []
+    for y in (layer(x), naive(torch.nn.functional.pad(x, (0, 0, 0, ahead)), layer)[:, ahead:]):
+        results.append((y, *torch.autograd.grad((y * upstream).sum(), (x, layer.weight, layer.bias))))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours.double(), theirs.double(), atol=2e-5, rtol=1e-5)
+
+
+def test_a_centred_convolution_with_mirrored_taps_mirrors_its_output() -> None:
+    layer = make(5, 3, centred=True)
+    x = torch.randn(2, 40, 4)
+    before = layer(x)
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight.flip(-1))
+    torch.testing.assert_close(layer(x.flip(1)).flip(1), before, atol=1e-5, rtol=0)
+
+
+def test_a_centred_impulse_reaches_as_far_back_as_ahead() -> None:
+    layer = make(9, 4, centred=True)
+    quiet = torch.zeros(1, 60, 4)
+    loud = quiet.clone()
+    loud[:, 30] = 1
+    change = (layer(loud) - layer(quiet))[0].abs().sum(-1)
+    assert change.nonzero()[:, 0].tolist() == list(range(14, 47, 4))

@@ -1,5 +1,5 @@
-"""Long causal convolution: `causal_conv`, its float64 twin in reference.py."""
+"""Long convolution, causal and two-sided; the float64 twins are in reference.py."""
 
-from genomelm.nn.fftconv.portable import causal_conv
+from genomelm.nn.fftconv.portable import causal_conv, two_sided_conv
 
-__all__ = ["causal_conv"]
+__all__ = ["causal_conv", "two_sided_conv"]
