@@ -1,95 +1,93 @@
 """Plain opponents: linear models on k-mer frequencies and on one-hot positions."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import MaxAbsScaler
 
-from genomelm.seq.alphabet import ALPHABETS, encode, reverse_complement
+from genomelm.runtime import counter_seed
 from genomelm.tasks.config import TaskConfig
 from genomelm.tasks.examples import Examples
+from genomelm.tasks.features import kmer_frequencies, one_hot
 from genomelm.tasks.metrics import METRICS
 
-LARGEST_K = 6
-STRENGTHS = (1e-2, 1e-1, 1.0, 10.0)
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Inverse penalties of the logistic regression; a ridge takes the penalties of RIDGES."""
 RIDGES = (1.0, 10.0, 100.0, 1000.0)
+TOKEN_REACH = 50
+"""Bases on each side of a judged base that its k-mers are counted in."""
+TOKEN_BASES = 60_000
+"""Most training bases of a token task's baseline, drawn by a counter hash: seconds of one core."""
 
-
-def kmer_frequencies(sequences: tuple[str, ...], largest: int = LARGEST_K) -> sparse.csr_matrix:
-    """Count every k-mer of 1..largest letters, as shares of a sequence's k-mers.
-
-    Returns:
-        (n, 4 + 16 + ... + 4^largest) float32; k-mers with a letter outside ACGT are left out.
-    """
-    digits = np.full(256, -1)
-    digits[ALPHABETS["dna"].ids] = np.arange(4)
-    blocks = []
-    for k in range(1, largest + 1):
-        rows, columns, values = [], [], []
-        for row, sequence in enumerate(sequences):
-            letters = digits[encode(sequence)]
-            codes = np.zeros(max(len(letters) - k + 1, 0), np.int64)
-            known = np.ones(len(codes), bool)
-            for j in range(k):
-                part = letters[j : j + len(codes)]
-                codes, known = codes * 4 + part, known & (part >= 0)
-            found, counts = np.unique(codes[known], return_counts=True)
-            rows.append(np.full(len(found), row))
-            columns.append(found)
-            values.append(counts / max(len(codes), 1))
-        flat = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-        blocks.append(sparse.csr_matrix(flat, (len(sequences), 4**k), dtype=np.float32))
-    return sparse.hstack(blocks, format="csr")
-
-
-def one_hot(sequences: tuple[str, ...]) -> sparse.csr_matrix:
-    """Return (n, 4 l) of sequences of one length: position-wise letters, for an additive model."""
-    letters = np.stack([encode(sequence) for sequence in sequences])
-    return sparse.csr_matrix(
-        (letters[:, :, None] == ALPHABETS["dna"].ids).reshape(len(sequences), -1), dtype=np.float32
-    )
+Features = Callable[[Sequence[str]], sparse.csr_matrix]
 
 
 def baseline_predictions(task: TaskConfig, examples: Examples) -> dict[str, np.ndarray]:
     """Fit each baseline on the training split and predict the test split.
 
     The penalty is chosen on the validation split. Where a sequence and its reverse complement
-    share their label, both are trained on and both are averaged in prediction.
+    share their label, the features are sums over both strands. Variant effects are read from
+    the features' difference between mutant and wild type. A base of a token task is judged by
+    the k-mers of the 101 bases around it, as far as they lie in its window.
 
     Returns:
-        name -> (n,) of the test split.
+        name -> (n,) of the test split; of token tasks (n, k) at the k judged bases.
     """
-    features = {"kmer_1_6": kmer_frequencies}
-    if task.kind == "regression" and len({len(s) for s in examples.sequences}) == 1:
-        features["additive_one_hot"] = one_hot
-    return {name: _fit_predict(task, examples, make) for name, make in features.items()}
+    largest = task.largest_k
+
+    def kmers(sequences: Sequence[str]) -> sparse.csr_matrix:
+        return kmer_frequencies(sequences, largest, task.alphabet, task.two_strands)
+
+    def positions(sequences: Sequence[str]) -> sparse.csr_matrix:
+        return one_hot(sequences, task.alphabet, task.two_strands)
+
+    features = {task.kmer_baseline: kmers}
+    if task.metric == "pearson" and len({len(s) for s in examples.sequences}) == 1:
+        features["additive_one_hot"] = positions
+    read = _token_part if task.kind == "token_classification" else _part
+    return {name: _fit_predict(task, examples, make, read) for name, make in features.items()}
 
 
-def _fit_predict(task: TaskConfig, examples: Examples, make) -> np.ndarray:
+def _part(task: TaskConfig, part: Examples, make: Features) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Return features and labels of the examples of one split."""
+    x = make(part.sequences)
+    if part.references:
+        kinds, which = np.unique(part.references, return_inverse=True)
+        x = (x - make(kinds.tolist())[which]).tocsr()
+    return x, part.labels
+
+
+def _token_part(task: TaskConfig, part: Examples, make: Features) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Return features and labels of the judged bases of one split, of training a bounded number."""
+    labels = task.judged(part.labels)
+    places = task.judged(np.arange(part.labels.shape[1])[None])[0]
+    rows, columns = np.indices(labels.shape).reshape(2, -1)
+    if part.splits[0] == "train" and len(rows) > TOKEN_BASES:
+        drawn = np.random.default_rng(counter_seed("token baseline")).permutation(len(rows))[:TOKEN_BASES]
+        rows, columns = rows[drawn], columns[drawn]
+    starts, ends = np.maximum(places - TOKEN_REACH, 0), places + TOKEN_REACH + 1
+    around = [part.sequences[row][starts[column] : ends[column]] for row, column in zip(rows, columns, strict=True)]
+    return make(around), labels[rows, columns]
+
+
+def _fit_predict(task: TaskConfig, examples: Examples, make: Features, read: Callable) -> np.ndarray:
     train, validation, test = (examples.where(split) for split in ("train", "validation", "test"))
+    (x, labels), (checked, truth), (asked, _) = (read(task, part, make) for part in (train, validation, test))
     scaler = MaxAbsScaler()
-    both = task.two_strands
-    sequences = train.sequences + (tuple(map(reverse_complement, train.sequences)) if both else ())
-    labels = np.concatenate([train.labels, train.labels]) if both else train.labels
-    x = scaler.fit_transform(make(sequences))
+    x, checked, asked = scaler.fit_transform(x), scaler.transform(checked), scaler.transform(asked)
     best, chosen = -np.inf, None
-    views = [scaler.transform(make(validation.sequences))]
-    if both:
-        views.append(scaler.transform(make(tuple(map(reverse_complement, validation.sequences)))))
-    for strength in RIDGES if task.kind == "regression" else STRENGTHS:
-        if task.kind == "regression":
+    for strength in RIDGES if task.metric == "pearson" else STRENGTHS:
+        if task.metric == "pearson":
             model = Ridge(alpha=strength, solver="sparse_cg").fit(x, labels)
         else:
             model = LogisticRegression(C=strength, max_iter=300).fit(x, labels)
-        value = METRICS[task.metric](validation.labels, sum(_scores(model, view) for view in views))
+        value = METRICS[task.metric](truth, _scores(model, checked))
         if value > best:
             best, chosen = value, model
-    out = _scores(chosen, scaler.transform(make(test.sequences)))
-    if both:
-        out = (out + _scores(chosen, scaler.transform(make(tuple(map(reverse_complement, test.sequences)))))) / 2
-    return out
+    return _scores(chosen, asked).reshape(task.judged(test.labels).shape)
 
 
-def _scores(model, x: sparse.csr_matrix) -> np.ndarray:
+def _scores(model: LogisticRegression | Ridge, x: sparse.csr_matrix) -> np.ndarray:
     return model.decision_function(x) if isinstance(model, LogisticRegression) else model.predict(x)

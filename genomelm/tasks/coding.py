@@ -4,16 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from genomelm.errors import InputError
 from genomelm.runtime import counter_seed
-from genomelm.seq.annotation import complement, merge, read_gff
+from genomelm.seq.annotation import complement
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
+from genomelm.tasks.annotated import annotated_intervals, split_regions
 from genomelm.tasks.config import TaskConfig
 from genomelm.tasks.examples import Examples
 
-TEST_FROM, VALIDATION_FROM = 0.90, 0.85
-"""Shares of each contig where the test and validation regions begin."""
 MOST_CODING = {"train": 1, "validation": 1, "test": 3}
 """Coding windows kept for each intergenic one: balanced training, a larger test."""
 
@@ -26,30 +24,13 @@ def coding_examples(gff: str | Path, genome: Genome, task: TaskConfig) -> Exampl
     counter hash, so the same files give the same examples.
 
     Raises:
-        InputError: the GFF names no contig of the genome.
+        InputError: the GFF names no contig of the genome, or has no CDS.
     """
-    coding: dict[str, list[Interval]] = {}
-    other: dict[str, list[Interval]] = {}
-    for feature in read_gff(gff):
-        contig = genome.resolve(feature.contig)
-        place = feature.interval
-        # A line for the whole contig (region, chromosome, scaffold) says nothing about its bases.
-        if contig is None or len(place) >= genome.contigs[contig]:
-            continue
-        # On a circular contig a feature may run on past the end.
-        inside = Interval(contig, place.start, min(place.end, genome.contigs[contig]))
-        other.setdefault(contig, []).append(inside)
-        if feature.kind == "CDS":
-            coding.setdefault(contig, []).append(inside)
-    if not other:
-        raise InputError(f"{gff} has no feature on {', '.join(list(genome.contigs)[:3])}: is it of another assembly?")
+    coding, features = annotated_intervals(gff, genome)
     windows = []
-    for contig, features in other.items():
+    for contig, annotated in features.items():
         length = genome.contigs[contig]
-        for label, intervals in (
-            (1, merge(coding.get(contig, []))),
-            (0, complement(merge(features), length)),
-        ):
+        for label, intervals in ((1, coding.get(contig, [])), (0, complement(annotated, length))):
             for interval in intervals:
                 windows += [(label, *found) for found in _windows(interval, length, label, task)]
     windows = _thin(windows)
@@ -65,9 +46,8 @@ def coding_examples(gff: str | Path, genome: Genome, task: TaskConfig) -> Exampl
 
 def _windows(interval: Interval, length: int, label: int, task: TaskConfig) -> list[tuple[Interval, str]]:
     found = []
-    borders = (("train", 0.0, VALIDATION_FROM), ("validation", VALIDATION_FROM, TEST_FROM), ("test", TEST_FROM, 1.0))
-    for split, low, high in borders:
-        start, end = max(interval.start, int(low * length)), min(interval.end, int(high * length))
+    for split, region in split_regions(interval.contig, length):
+        start, end = max(interval.start, region.start), min(interval.end, region.end)
         step = task.stride if split == "train" and label == 0 else task.window
         for position in range(start, end - task.window + 1, step):
             found.append((Interval(interval.contig, position, position + task.window), split))

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genomelm.errors import InputError
 from genomelm.seq.alphabet import encode, reverse_complement
 from genomelm.seq.interval import Interval
 
@@ -19,9 +18,11 @@ class Examples:
     Attributes:
         names: where each example comes from (interval or row number), (n,).
         sequences: upper-case text, (n,).
-        labels: float64 (n,).
+        labels: float64 (n,); of token tasks one for each base, (n, l).
         splits: 'train', 'validation' or 'test', (n,).
-        places: where each example lies on a genome, (n,); empty for tables of sequences.
+        places: where each example lies on a genome, (n,); empty for tables.
+        references: the wild type of each example, (n,); empty but for variant effects.
+        alphabet: of the sequences.
     """
 
     names: tuple[str, ...]
@@ -29,6 +30,8 @@ class Examples:
     labels: np.ndarray
     splits: np.ndarray
     places: tuple[Interval, ...] = ()
+    references: tuple[str, ...] = ()
+    alphabet: str = "dna"
 
     def where(self, split: str) -> "Examples":
         """Return the examples of one split, in order."""
@@ -39,6 +42,8 @@ class Examples:
             self.labels[rows],
             self.splits[rows],
             tuple(self.places[i] for i in rows) if self.places else (),
+            tuple(self.references[i] for i in rows) if self.references else (),
+            self.alphabet,
         )
 
     def __len__(self) -> int:
@@ -46,47 +51,32 @@ class Examples:
 
     def ids(self) -> list[np.ndarray]:
         """Return the ids (l,) int64 of each sequence."""
-        return [encode(sequence) for sequence in self.sequences]
-
-
-def check_examples(examples: Examples, kind: str, source: str) -> Examples:
-    """Return the examples if they can be learned from.
-
-    Raises:
-        InputError: with row names; no examples in a split, NaN labels, one class only, or a label
-            that is no class.
-    """
-    bad = [name for name, label in zip(examples.names, examples.labels, strict=True) if not np.isfinite(label)]
-    if bad:
-        raise InputError(f"{source}: {len(bad)} labels are not finite numbers, first at {', '.join(bad[:5])}")
-    for split in SPLITS:
-        part = examples.where(split)
-        if not len(part):
-            raise InputError(f"{source}: no examples in the {split} split")
-        if kind == "sequence_classification":
-            odd = [name for name, label in zip(part.names, part.labels, strict=True) if label not in (0.0, 1.0)]
-            if odd:
-                raise InputError(f"{source}: labels must be 0 or 1; {len(odd)} are not, first at {', '.join(odd[:5])}")
-        if len(np.unique(part.labels)) < 2:
-            raise InputError(f"{source}: the {split} split has one label only ({part.labels[0]:g}); nothing to learn")
-    return examples
+        return [encode(sequence, self.alphabet) for sequence in self.sequences]
 
 
 def leakage(examples: Examples, seen: Sequence[Interval] = ()) -> dict[str, int]:
     """Count test examples that a model may have met before.
 
     Args:
-        examples: of all splits.
+        examples: of all splits; a pair is met where both its wild type and its mutant are.
         seen: regions that the model was pretrained on; compared with examples that are intervals.
 
     Returns:
-        "identical" and "reverse_complement": test sequences that stand in training like that;
+        "identical" and "reverse_complement" (0 but for DNA, which alone has another strand): test
+        examples that stand in training like that;
         "pretrained_on": test intervals that share bases with `seen`.
     """
-    train = set(examples.where("train").sequences)
-    test = examples.where("test")
+    train, test = (_texts(examples.where(split)) for split in ("train", "test"))
+    met, dna = set(train), examples.alphabet == "dna"
     return {
-        "identical": sum(sequence in train for sequence in test.sequences),
-        "reverse_complement": sum(reverse_complement(sequence) in train for sequence in test.sequences),
-        "pretrained_on": sum(any(place.overlaps(region) for region in seen) for place in test.places),
+        "identical": sum(texts in met for texts in test),
+        "reverse_complement": sum(tuple(map(reverse_complement, texts)) in met for texts in test) if dna else 0,
+        "pretrained_on": sum(any(place.overlaps(region) for region in seen) for place in examples.where("test").places),
     }
+
+
+def _texts(examples: Examples) -> list[tuple[str, ...]]:
+    """Return the sequence of each example, with its wild type where it has one."""
+    if examples.references:
+        return list(zip(examples.sequences, examples.references, strict=True))
+    return [(sequence,) for sequence in examples.sequences]

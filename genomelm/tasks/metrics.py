@@ -15,10 +15,33 @@ def pearson(labels: np.ndarray, predictions: np.ndarray) -> float:
     return float(np.corrcoef(labels, predictions)[0, 1])
 
 
+def resampled_auroc(labels: np.ndarray, predictions: np.ndarray) -> Callable[[np.ndarray], float]:
+    """Return the AUROC as a function of how often each of the n entries was drawn, (n,) int64.
+
+    It sorts once: the area is the share of ordered pairs, equal predictions counted half.
+    """
+    ranks = np.unique(predictions, return_inverse=True)[1]
+    positive = labels == 1
+
+    def measure(counts: np.ndarray) -> float:
+        positives, negatives = np.bincount(ranks, counts * positive), np.bincount(ranks, counts * ~positive)
+        below = np.cumsum(negatives) - negatives / 2
+        return float(positives @ below / (positives.sum() * negatives.sum()))
+
+    return measure
+
+
+def resampled_pearson(labels: np.ndarray, predictions: np.ndarray) -> Callable[[np.ndarray], float]:
+    """Return Pearson's r as a function of how often each of the n entries was drawn, (n,) int64."""
+    return lambda counts: pearson(np.repeat(labels, counts), np.repeat(predictions, counts))
+
+
 METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "auroc": lambda labels, predictions: float(roc_auc_score(labels, predictions)),
     "pearson": pearson,
 }
+RESAMPLED = {"auroc": resampled_auroc, "pearson": resampled_pearson}
+"""The same metrics of entries that are drawn again and again."""
 
 
 def interval(values: np.ndarray, point: float) -> dict[str, float]:
@@ -32,29 +55,32 @@ def compare(metric: str, labels: np.ndarray, runs: np.ndarray, baselines: dict[s
 
     Args:
         metric: a key of METRICS.
-        labels: (n,).
-        runs: predictions (seeds, n).
-        baselines: name -> predictions (n,).
+        labels: (n,), or (n, k) of examples with k labels each; the metric reads all n k of them.
+        runs: predictions (seeds, n) or (seeds, n, k).
+        baselines: name -> predictions (n,) or (n, k).
 
     Returns:
         "model" (the mean over seeds), "seeds" (one value each), "baselines", and "differences"
         (model minus baseline, paired by resample), each {"value", "low", "high"}. A resample draws
         test examples and seeds with replacement.
     """
-    measure = METRICS[metric]
     generator = np.random.default_rng(20260101)
-    seeds = [measure(labels, run) for run in runs]
-    points = {name: measure(labels, predicted) for name, predicted in baselines.items()}
+    repeats = labels[0].size
+    seeds = [METRICS[metric](labels.ravel(), run.ravel()) for run in runs]
+    points = {name: METRICS[metric](labels.ravel(), predicted.ravel()) for name, predicted in baselines.items()}
+    run_measures = [RESAMPLED[metric](labels.ravel(), run.ravel()) for run in runs]
+    measures = {name: RESAMPLED[metric](labels.ravel(), predicted.ravel()) for name, predicted in baselines.items()}
     model, other = [], {name: [] for name in baselines}
     while len(model) < RESAMPLES:
         rows = generator.integers(0, len(labels), len(labels))
-        if len(np.unique(labels[rows])) < 2:
+        if np.ptp(labels[rows]) == 0:
             continue
+        counts = np.repeat(np.bincount(rows, minlength=len(labels)), repeats)
         drawn = generator.integers(0, len(runs), len(runs))
-        values = {i: measure(labels[rows], runs[i][rows]) for i in set(drawn.tolist())}
+        values = {i: run_measures[i](counts) for i in set(drawn.tolist())}
         model.append(np.mean([values[i] for i in drawn]))
-        for name, predicted in baselines.items():
-            other[name].append(measure(labels[rows], predicted[rows]))
+        for name, measure in measures.items():
+            other[name].append(measure(counts))
     point = float(np.mean(seeds))
     return {
         "model": interval(np.array(model), point),

@@ -6,8 +6,11 @@ from genomelm.errors import UsageError
 from genomelm.seq.genome import Genome
 from genomelm.tasks.coding import coding_examples
 from genomelm.tasks.config import TaskConfig
-from genomelm.tasks.examples import Examples, check_examples
+from genomelm.tasks.examples import Examples
+from genomelm.tasks.faults import check_examples
 from genomelm.tasks.table import table_examples
+from genomelm.tasks.tokens import token_examples
+from genomelm.tasks.variants import variant_examples
 
 
 def read_examples(
@@ -23,15 +26,21 @@ def read_examples(
 
     Raises:
         UsageError: a file that the source needs was not given.
-        InputError: data that cannot be learned from.
+        InputError: data that cannot be learned from, with row numbers.
     """
     if not Path(data).is_file():
         raise UsageError(f"--data {data} does not exist")
-    if task.source == "table":
-        examples = table_examples(data, task, split)
+    if task.needs_split:
+        if split is None:
+            raise UsageError(f"task '{task.name}' is split by sequence: give the fixed file with --split")
+        if not Path(split).is_file():
+            raise UsageError(f"--split {split} does not exist")
+        read = table_examples if task.source == "table" else variant_examples
+        examples = read(data, task, split)
     else:
         if genome is None:
             raise UsageError(f"task '{task.name}' cuts windows from a genome: give it with --genome")
         with Genome(genome) as opened:
-            examples = coding_examples(data, opened, task)
-    return check_examples(examples, task.kind, str(data))
+            cut = coding_examples if task.source == "gff_coding" else token_examples
+            examples = cut(data, opened, task)
+    return check_examples(examples, task, str(data))

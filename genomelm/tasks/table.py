@@ -1,77 +1,155 @@
-"""Task data from a table of sequences and labels, split by sequence with a fixed file."""
+"""Tables of sequences and labels, split by sequence with a fixed file."""
 
-import hashlib
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from genomelm.errors import InputError, UsageError
+from genomelm.seq.interval import text_lines
 from genomelm.tasks.config import TaskConfig
-from genomelm.tasks.examples import SPLITS, Examples
+from genomelm.tasks.examples import Examples
+from genomelm.tasks.faults import check_sequences, named
+from genomelm.tasks.splits import assign_splits, sequence_key
+
+LONGEST_FIELD = 1 << 30
+"""Characters; csv's own limit of 131,072 is less than a long sequence."""
 
 
-def table_examples(path: str | Path, task: TaskConfig, split_file: str | Path | None) -> Examples:
-    """Read a CSV or TSV (plain or gzip) with one sequence a row.
+@dataclass(frozen=True)
+class Table:
+    """Chosen columns of a table as text.
 
-    Args:
-        path: the table; `,` separates a name that holds .csv, tabs any other.
-        task: names the columns; the label is a column or the mean bin of count columns.
-        split_file: TSV of sequence_sha256 (first 16 hexadecimal digits of the upper-case
-            sequence's digest) and split; sequences that it does not list are for training.
+    Attributes:
+        path: for messages.
+        rows: "row 2", ...: the line that each row ends on, (n,); the header is row 1.
+        columns: name -> cells without outer blanks, (n,).
+    """
+
+    path: str
+    rows: tuple[str, ...]
+    columns: dict[str, list[str]]
+
+    def numbers(self, names: Sequence[str]) -> np.ndarray:
+        """Return columns as float64 (n, columns).
+
+        Raises:
+            InputError: text, empty cells, NaN or infinity, naming rows.
+        """
+        values = np.stack([self._numbers_of(name) for name in names], axis=1)
+        if len(bad := np.flatnonzero(~np.isfinite(values).all(1))):
+            raise InputError(
+                f"{self.path}: {len(bad)} labels are not finite numbers (empty, NaN or infinite), "
+                f"first at {named([self.rows[i] for i in bad[:5]])}; remove these rows"
+            )
+        return values
+
+    def _numbers_of(self, name: str) -> np.ndarray:
+        cells = self.columns[name]
+        try:
+            return np.array(cells, dtype=np.str_).astype(np.float64)
+        except ValueError:
+            read = [_number(cell) for cell in cells]
+        if text := [f"{self.rows[i]} ('{cells[i]}')" for i, value in enumerate(read) if value is None]:
+            raise InputError(
+                f"{self.path}: {len(text)} labels in column {name} are text, not numbers, "
+                f"first at {named(text)}; correct or remove these rows"
+            )
+        return np.array(read)
+
+
+def _number(cell: str) -> float | None:
+    """Return a cell's number, NaN of an empty one, None of text."""
+    try:
+        return float(cell or "nan")
+    except ValueError:
+        return None
+
+
+def read_table(path: str | Path, wanted: Sequence[str]) -> Table:
+    """Read columns of a CSV or TSV, plain or gzip; `,` separates a name that holds .csv, tabs any other.
 
     Raises:
-        UsageError: no split file, or a column that the table lacks.
-        InputError: labels or sequences that cannot be read, with row numbers.
+        InputError: an empty table, a missing or repeated column, or rows of another width.
     """
-    if split_file is None:
-        raise UsageError(f"task '{task.name}' is split by sequence: give the fixed file with --split")
     separator = "," if ".csv" in Path(path).name else "\t"
+    limit = csv.field_size_limit(LONGEST_FIELD)
     try:
-        table = pd.read_csv(path, sep=separator)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as a table: {error}") from None
-    wanted = [task.sequence_column, *([task.label_column] if task.label_column else task.bin_columns)]
-    if absent := [column for column in wanted if column not in table]:
-        raise UsageError(f"{path} has no column {', '.join(absent)}; its columns: {', '.join(table.columns)}")
-    sequences = tuple(str(text).upper() for text in table[task.sequence_column])
-    names = tuple(f"row {row + 2}" for row in range(len(table)))  # row 1 is the header
-    labels = _labels(table, task, names, str(path))
-    chosen = _read_splits(split_file)
-    splits = np.array([chosen.get(sequence_key(sequence), "train") for sequence in sequences])
-    return Examples(names, sequences, labels, splits)
-
-
-def sequence_key(sequence: str) -> str:
-    """Return the key of a sequence in a split file: 16 hexadecimal digits of its SHA-256."""
-    return hashlib.sha256(sequence.upper().encode()).hexdigest()[:16]
-
-
-def _labels(table: pd.DataFrame, task: TaskConfig, names: tuple[str, ...], source: str) -> np.ndarray:
-    columns = [task.label_column] if task.label_column else list(task.bin_columns)
-    if not columns:
-        raise UsageError(f"task '{task.name}' names neither label_column nor bin_columns")
-    numbers = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    if (bad := np.flatnonzero(~np.isfinite(numbers).all(1))).size:
-        rows = ", ".join(names[i] for i in bad[:5])
-        raise InputError(f"{source}: {bad.size} labels are not finite numbers, first at {rows}")
-    if task.label_column:
-        return numbers[:, 0]
-    total = numbers.sum(1)
-    if (bad := np.flatnonzero(total <= 0)).size:
-        raise InputError(f"{source}: {bad.size} rows have no counts, first at {', '.join(names[i] for i in bad[:5])}")
-    return numbers @ np.arange(len(columns)) / total
-
-
-def _read_splits(path: str | Path) -> dict[str, str]:
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str)
-    except (OSError, ValueError) as error:
-        raise InputError(f"split file {path} cannot be read: {error}") from None
-    if list(table.columns) != ["sequence_sha256", "split"]:
+        reader = csv.reader(text_lines(Path(path)), delimiter=separator)
+        lines = [(reader.line_num, cells) for cells in reader if cells]
+    except csv.Error as error:
+        raise InputError(f"{path}:{reader.line_num} cannot be read as a table: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
+    if not lines:
+        raise InputError(f"{path} is empty: a table has a header line and at least one row")
+    header = [cell.strip().removeprefix("\ufeff") for cell in lines.pop(0)[1]]
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise InputError(f"{path} has the column {twice[0]} {header.count(twice[0])} times; rename or remove one")
+    if absent := [name for name in wanted if name not in header]:
+        raise InputError(f"{path} has no column {', '.join(absent)}; its columns: {', '.join(header)}")
+    if not lines:
+        raise InputError(f"{path} has a header and no rows")
+    if bad := [f"row {number} ({len(cells)})" for number, cells in lines if len(cells) != len(header)]:
         raise InputError(
-            f"split file {path} must have the columns sequence_sha256 and split, not {list(table.columns)}"
+            f"{path}: {len(bad)} rows do not have the {len(header)} columns of the header, first at {named(bad)}"
         )
-    if odd := sorted(set(table["split"]) - set(SPLITS)):
-        raise InputError(f"split file {path} names the split {odd[0]!r}; known: {', '.join(SPLITS)}")
-    return dict(zip(table["sequence_sha256"], table["split"], strict=True))
+    numbers, rows = zip(*lines, strict=True)
+    cells = dict(zip(header, zip(*rows, strict=True), strict=True))
+    columns = {name: [cell.strip() for cell in cells[name]] for name in wanted}
+    return Table(str(path), tuple(f"row {number}" for number in numbers), columns)
+
+
+def spelled(sequence: str, alphabet: str) -> str:
+    """Return a sequence as its alphabet writes it: in upper case, and in RNA a T as U."""
+    return sequence.upper().replace("T", "U") if alphabet == "rna" else sequence.upper()
+
+
+def table_examples(path: str | Path, task: TaskConfig, split_file: str | Path) -> Examples:
+    """Read a table with one sequence a row.
+
+    A variant effect is the row's label minus the wild type's: the mean label of the rows that
+    hold the task's reference, which are no examples themselves.
+
+    Args:
+        path: the table.
+        task: names the columns; the label is a column or the mean bin of count columns.
+        split_file: TSV of sequence keys and splits; what it does not list is for training.
+
+    Raises:
+        UsageError: the task names no label column.
+        InputError: a table, labels, sequences or a split that cannot be used, with row numbers.
+    """
+    label_columns = [task.label_column] if task.label_column else list(task.bin_columns)
+    if not label_columns:
+        raise UsageError(f"task '{task.name}' names neither label_column nor bin_columns")
+    table = read_table(path, [task.sequence_column, *label_columns])
+    sequences = [spelled(text, task.alphabet) for text in table.columns[task.sequence_column]]
+    names, labels, references = table.rows, _labels(table, task), ()
+    check_sequences(names, sequences, task, str(path))
+    if task.kind == "variant_effect":
+        wild = np.array([sequence == task.reference.upper() for sequence in sequences])
+        if not wild.any():
+            raise InputError(
+                f"{path} does not hold the task's reference {task.reference}: "
+                "an effect is a mutant's label minus the wild type's; add its row, or set kind to regression"
+            )
+        labels = labels[~wild] - labels[wild].mean()
+        kept = np.flatnonzero(~wild)
+        names, sequences = tuple(names[i] for i in kept), [sequences[i] for i in kept]
+        references = (task.reference.upper(),) * len(sequences)
+    splits = assign_splits(split_file, [sequence_key(sequence) for sequence in sequences], str(path))
+    return Examples(names, tuple(sequences), labels, splits, references=references, alphabet=task.alphabet)
+
+
+def _labels(table: Table, task: TaskConfig) -> np.ndarray:
+    if task.label_column:
+        return table.numbers([task.label_column])[:, 0]
+    counts = table.numbers(task.bin_columns)
+    total = counts.sum(1)
+    if len(bad := np.flatnonzero((total <= 0) | (counts < 0).any(1))):
+        rows = named([table.rows[i] for i in bad[:5]])
+        raise InputError(f"{table.path}: {len(bad)} rows have no counts, or negative ones, first at {rows}")
+    return counts @ np.arange(len(task.bin_columns)) / total

@@ -1,0 +1,45 @@
+"""An annotated genome: where its coding sequence lies, and how positions are split."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from genomelm.errors import InputError
+from genomelm.seq.annotation import merge, read_gff
+from genomelm.seq.genome import Genome
+from genomelm.seq.interval import Interval
+
+TEST_FROM, VALIDATION_FROM = 0.90, 0.85
+"""Shares of each contig where the test and validation regions begin."""
+
+
+def annotated_intervals(gff: str | Path, genome: Genome) -> tuple[dict[str, list[Interval]], dict[str, list[Interval]]]:
+    """Return the union of CDS features and the union of all features, by contig, sorted.
+
+    Raises:
+        InputError: the GFF names no contig of the genome, or has no CDS.
+    """
+    coding: dict[str, list[Interval]] = {}
+    other: dict[str, list[Interval]] = {}
+    for feature in read_gff(gff):
+        contig = genome.resolve(feature.contig)
+        place = feature.interval
+        # A line for the whole contig (region, chromosome, scaffold) says nothing about its bases.
+        if contig is None or len(place) >= genome.contigs[contig]:
+            continue
+        # On a circular contig a feature may run on past the end.
+        inside = Interval(contig, place.start, min(place.end, genome.contigs[contig]))
+        other.setdefault(contig, []).append(inside)
+        if feature.kind == "CDS":
+            coding.setdefault(contig, []).append(inside)
+    if not other:
+        raise InputError(f"{gff} has no feature on {', '.join(list(genome.contigs)[:3])}: is it of another assembly?")
+    if not coding:
+        raise InputError(f"{gff} has no CDS feature: there is nothing to tell apart; give a GFF with CDS lines")
+    return tuple({contig: merge(found) for contig, found in group.items()} for group in (coding, other))
+
+
+def split_regions(contig: str, length: int) -> Iterator[tuple[str, Interval]]:
+    """Yield the split and region of each part of a contig of `length` bases: train, validation, test."""
+    edges = (0, int(VALIDATION_FROM * length), int(TEST_FROM * length), length)
+    for split, start, end in zip(("train", "validation", "test"), edges, edges[1:], strict=False):
+        yield split, Interval(contig, start, end)
