@@ -167,6 +167,15 @@ def read_config(cls: type, path: str | Path) -> Any:
     Raises:
         UsageError: the file is missing, is not YAML, or has faults (all named at once).
     """
+    return from_mapping(cls, read_yaml(path), source=str(path))
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read a YAML file; an empty one is an empty mapping.
+
+    Raises:
+        UsageError: the file is missing or is not YAML.
+    """
     import yaml
 
     path = Path(path)
@@ -176,4 +185,4 @@ def read_config(cls: type, path: str | Path) -> Any:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"config {path} is not valid YAML: {error}") from None
-    return from_mapping(cls, {} if value is None else value, source=str(path))
+    return {} if value is None else value

@@ -29,6 +29,10 @@ def evaluate(
         list[str] | None, typer.Option("--region", help="Language model: held-out interval C:a-b; may be repeated.")
     ] = None,
     window: Annotated[int, typer.Option("--window", min=16, help="Language model: bases a window.")] = 1024,
+    long_window: Annotated[
+        int | None,
+        typer.Option("--long-window", min=16, help="Language model: measure windows of so many bases too."),
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 2,
 ) -> None:
@@ -47,14 +51,13 @@ def evaluate(
         raise UsageError("a language model needs --genome, --patches and --region (or give --task)")
     if len(runs) != 1:
         raise UsageError(f"give one language model, not {len(runs)}")
-    write_json(out, _evaluate_language_model(runs[0], genome, patches, region, window, choose_device(device)))
+    chosen = choose_device(device)
+    write_json(out, _evaluate_language_model(runs[0], genome, patches, region, window, long_window, chosen))
 
 
 def _evaluate_language_model(
-    model_path: Path, fasta: Path, patches: Path, regions: list[str], window: int, device
+    model_path: Path, fasta: Path, patches: Path, regions: list[str], window: int, long_window: int | None, device
 ) -> dict:
-    import logging
-
     from genomelm.errors import UsageError
     from genomelm.files import provenance, read_json, sha256
     from genomelm.models import load_model
@@ -62,13 +65,11 @@ def _evaluate_language_model(
     from genomelm.patching.store import PatchStore
     from genomelm.seq.genome import Genome
     from genomelm.seq.interval import Interval, check_apart
-    from genomelm.tasks.metrics import bootstrap_ratio
-    from genomelm.training.evaluation import backbone_as_mean, count_model_bits, random_boundaries, window_bits
+    from genomelm.training.measure import measure, measure_long
     from genomelm.training.windows import GenomeWindows
 
-    log = logging.getLogger(__name__)
     model = load_model(model_path, device)
-    if model.head_kind != "causal_lm":
+    if not model.is_language_model:
         raise UsageError(
             f"{model_path} has a {model.head_kind} head: bits per base need a language model (or give --task)"
         )
@@ -84,32 +85,10 @@ def _evaluate_language_model(
     if patcher.model is not None:
         check_apart(intervals, map(Interval.parse, patcher.model.training), "the count model's training region")
     with Genome(fasta) as genome:
-        windows = GenomeWindows(
-            genome, PatchStore(patches / "store", fingerprint=patcher.fingerprint), patcher, intervals, window
-        )
-        tiles = windows.tiles()
-        bits, counts = window_bits(model, windows, tiles, device)
-        log.info("held-out bits per base: %.4f over %d bases", bits.sum() / counts.sum(), counts.sum())
-        ablated = {}
-        with backbone_as_mean(model):
-            ablated["backbone_mean"] = window_bits(model, windows, tiles, device)[0]
-        ablated["random_boundaries"] = window_bits(model, windows, tiles, device, random_boundaries)[0]
-        for name, values in ablated.items():
-            log.info("ablation %s: %+.4f bits per base", name, (values - bits).sum() / counts.sum())
+        store = PatchStore(patches / "store", fingerprint=patcher.fingerprint)
         result = {
-            "bases": int(counts.sum()),
-            "windows": len(tiles),
-            "window": window,
-            "bits_per_base": bootstrap_ratio(bits, counts),
-            "uniform": 2.0,
-            "ablations": {
-                name: {
-                    **bootstrap_ratio(values - bits, counts),
-                    "delta": float((values - bits).sum() / counts.sum()),
-                    "value": float(values.sum() / counts.sum()),
-                }
-                for name, values in ablated.items()
-            },
+            "family": model.config.model_type.removeprefix("genomelm_"),
+            **measure(model, GenomeWindows(genome, store, patcher, intervals, window), device),
             "provenance": provenance(
                 model=sha256(model_path / "model.safetensors"),
                 patching=patcher.fingerprint,
@@ -119,13 +98,12 @@ def _evaluate_language_model(
                 dtype="float32",
             ),
         }
-        if patcher.model is not None:
-            counted = count_model_bits(patcher.model, windows, tiles)
-            result["count_model"] = bootstrap_ratio(counted, counts)
-            result["difference"] = bootstrap_ratio(bits - counted, counts)
-        if [str(interval) for interval in intervals] == [PUBLISHED["region"]]:
-            result["published"] = {key: PUBLISHED[key] for key in ("name", "value")}
-        return result
+        if long_window is not None:
+            windows = GenomeWindows(genome, store, patcher, intervals, long_window)
+            result["long"] = measure_long(model, windows, device)
+    if [str(interval) for interval in intervals] == [PUBLISHED["region"]] and model.objective == "causal":
+        result["published"] = {key: PUBLISHED[key] for key in ("name", "value")}
+    return result
 
 
 def _evaluate_task(task_file: Path, data: Path, genome: Path | None, split: Path | None, runs: list[Path]) -> dict:
@@ -135,44 +113,26 @@ def _evaluate_task(task_file: Path, data: Path, genome: Path | None, split: Path
     from genomelm.errors import InputError, UsageError
     from genomelm.files import provenance, sha256
     from genomelm.settings import read_config
-    from genomelm.tasks.baselines import baseline_predictions
     from genomelm.tasks.config import TaskConfig
-    from genomelm.tasks.examples import leakage
-    from genomelm.tasks.metrics import compare
+    from genomelm.tasks.judge import judge
     from genomelm.tasks.read import read_examples
 
     task = read_config(TaskConfig, task_file)
     examples = read_examples(task, data, genome, split)
     test = examples.where("test")
+    judged = task.judged(test.labels)  # (n,), or (n, k) of token tasks: so many rows of predictions an example
+    names = np.repeat(test.names, judged[0].size)
     predictions = []
     for run in runs:
         file = run / "predictions.tsv"
         if not file.is_file():
             raise UsageError(f"{file} does not exist: finish this run with `genomelm finetune` first")
         table = pd.read_csv(file, sep="\t")
-        if list(table["name"]) != list(test.names):
+        if list(table["name"]) != list(names):
             raise InputError(f"{file} does not hold the test examples of {data}: run `genomelm finetune` again")
-        predictions.append(table["prediction"].to_numpy(np.float64))
-    compared = compare(task.metric, test.labels, np.stack(predictions), baseline_predictions(task, examples))
-    baseline = "kmer_1_6"
-    strongest = max(compared["baselines"], key=lambda name: compared["baselines"][name]["value"])
-    targets = {}
-    if task.target is not None:
-        targets = {"text": f"{task.metric} >= {task.target:g}", "value": task.target}
-    elif task.target_over_baseline is not None:
-        value = compared["baselines"][baseline]["value"] + task.target_over_baseline
-        targets = {"text": f"{task.metric} >= {baseline} + {task.target_over_baseline:g}", "value": value}
+        predictions.append(table["prediction"].to_numpy(np.float64).reshape(judged.shape))
     return {
-        "task": task.name,
-        "metric": task.metric,
-        "target": targets,
-        "model": {**compared["model"], "seeds": compared["seeds"]},
-        "baselines": compared["baselines"],
-        "difference": {"baseline": strongest, **compared["differences"][strongest]},
-        "differences": compared["differences"],
-        "leakage": leakage(examples),
-        "n_train": len(examples.where("train")),
-        "n_test": len(test),
+        **judge(task, examples, np.stack(predictions)),
         "provenance": provenance(
             runs=[run.name for run in runs],
             data=sha256(data),

@@ -1,15 +1,21 @@
 """`genomelm finetune`: train a task head on labelled data."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from genomelm.models.model import GenomeModel
+
 
 def finetune(
-    model: Annotated[Path, typer.Option("--model", help="Pretrained model folder.")],
+    model: Annotated[
+        Path,
+        typer.Option("--model", help="Pretrained model folder, or a model file (YAML): then from scratch."),
+    ],
     task: Annotated[Path, typer.Option("--task", help="Task file, such as configs/tasks/lac.yaml.")],
-    data: Annotated[Path, typer.Option("--data", help="Table of sequences and labels, or a GFF.")],
+    data: Annotated[Path, typer.Option("--data", help="Table of sequences (or variants) and labels, or a GFF.")],
     train: Annotated[Path, typer.Option("--train", help="Training file, such as configs/train/finetune_lac.yaml.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for model/, metrics.json and predictions.tsv.")],
     genome: Annotated[Path | None, typer.Option("--genome", help="Genome FASTA, for tasks that cut windows.")] = None,
@@ -26,13 +32,18 @@ def finetune(
         typer.Option("--max-minutes", min=0, help="Checkpoint and stop with exit 75 after so many minutes."),
     ] = None,
 ) -> None:
-    """Train a task head, and the pretrained model under it, on labelled data.
+    """Train a task head, and the model under it, on labelled data.
+
+    A pretrained model keeps its patches. A model file starts from fresh weights drawn by --seed, with patches of
+    as many letters as its `stride` says: for data without a genome, such as proteins.
 
     A run that was stopped goes on from its newest checkpoint in OUT.state when the same command is
     given again.
     """
     import logging
     import shutil
+
+    import numpy as np
 
     from genomelm.errors import InputError
     from genomelm.files import digest_of, output_lock, provenance, read_json, sha256, write_json, write_text
@@ -51,7 +62,7 @@ def finetune(
     chosen_task, config = read_config(TaskConfig, task), read_config(TrainConfig, train)
     set_threads(threads)
     chosen = choose_device(device, require_gpu)
-    pretrained = load_model(model)
+    pretrained = load_model(model) if model.is_dir() else _from_scratch(model, seed)
     examples = read_examples(chosen_task, data, genome, split)
     metrics = model.parent / "metrics.json"
     seen = read_json(metrics)["provenance"]["train_regions"] if metrics.is_file() else []
@@ -62,7 +73,8 @@ def finetune(
         if strict:
             raise InputError(f"{text}; remove them or drop --strict")
         logging.getLogger(__name__).warning(text)
-    files = {"model": model / "model.safetensors", "data": data, "genome": genome, "split": split}
+    weights = model / "model.safetensors" if model.is_dir() else model
+    files = {"model": weights, "data": data, "genome": genome, "split": split}
     sources = {role: sha256(file) for role, file in files.items() if file}
     state = out.parent / f"{out.name}.state"
     with output_lock(out):
@@ -70,19 +82,23 @@ def finetune(
             pretrained, chosen_task, examples, config, seed, state, chosen, digest_of(sources), max_minutes
         )
         test = examples.where("test")
+        truth = chosen_task.judged(test.labels)
         save_model(tuned.cpu(), out / "model")
         write_log(out / "log.jsonl", log)
         rows = (
             f"{name}\t{label:.9g}\t{value:.9g}\n"
-            for name, label, value in zip(test.names, test.labels, predicted, strict=True)
+            for name, labels, values in zip(test.names, truth, predicted, strict=True)
+            for label, value in zip(np.atleast_1d(labels), np.atleast_1d(values), strict=True)
         )
         write_text(out / "predictions.tsv", "name\tlabel\tprediction\n" + "".join(rows))
         write_json(
             out / "metrics.json",
             {
                 "task": chosen_task.name,
+                "kind": chosen_task.kind,
+                "parameters": sum(p.numel() for p in tuned.parameters()),
                 "metric": chosen_task.metric,
-                "test": METRICS[chosen_task.metric](test.labels, predicted),
+                "test": METRICS[chosen_task.metric](truth.ravel(), predicted.ravel()),
                 "examples": {split: len(examples.where(split)) for split in ("train", "validation", "test")},
                 "leakage": leaks,
                 "steps": log[-1]["step"],
@@ -98,3 +114,15 @@ def finetune(
             },
         )
         shutil.rmtree(state, ignore_errors=True)
+
+
+def _from_scratch(file: Path, seed: int) -> "GenomeModel":
+    """Return a language model with fresh weights and fixed-stride patches, as a model file says."""
+    from genomelm.models.config import read_model_file
+    from genomelm.patching.config import PatcherConfig
+    from genomelm.patching.patcher import Patcher
+    from genomelm.training.pretrain import new_model
+
+    settings = read_model_file(file)
+    patches = PatcherConfig(mode="fixed_stride", stride=settings.stride, alphabet=settings.shell.alphabet)
+    return new_model(settings, Patcher(patches), seed)

@@ -26,7 +26,7 @@ def pretrain(
         typer.Option("--max-minutes", min=0, help="Checkpoint and stop with exit 75 after so many minutes."),
     ] = None,
 ) -> None:
-    """Train a language model on a genome.
+    """Train a language model on a genome; the model file says its family and objective.
 
     A run that was stopped (Ctrl-C, SIGTERM, SIGUSR1, kill -9, --max-minutes) goes on from its newest
     checkpoint in OUT.state when the same command is given again; OUT.state is removed at the end.
@@ -34,7 +34,7 @@ def pretrain(
     import shutil
 
     from genomelm.files import output_lock, provenance, sha256, write_json
-    from genomelm.models.config import HyenaGLTSettings
+    from genomelm.models.config import read_model_file
     from genomelm.models.loading import save_model
     from genomelm.runtime import choose_device, set_threads
     from genomelm.seq.genome import Genome
@@ -44,7 +44,7 @@ def pretrain(
     from genomelm.training.loop import write_log
     from genomelm.training.pretrain import pretrain as run
 
-    settings, config = read_config(HyenaGLTSettings, model), read_config(TrainConfig, train)
+    settings, config = read_model_file(model), read_config(TrainConfig, train)
     training = [Interval.parse(text) for text in train_region]
     testing = [Interval.parse(text) for text in test_region]
     check_apart(testing, training)
@@ -58,6 +58,8 @@ def pretrain(
         write_json(
             out / "metrics.json",
             {
+                "family": settings.family,
+                "objective": settings.shell.objective,
                 "parameters": sum(p.numel() for p in trained_model.parameters()),
                 "kmer_table_parameters": sum(p.numel() for p in trained_model.shell.kmers.parameters()),
                 "steps": log[-1]["step"],

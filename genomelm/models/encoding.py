@@ -1,5 +1,6 @@
 """From strings to a padded batch: BOS, ids, mask and patch starts."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import torch
 
 from genomelm.errors import InputError
 from genomelm.patching.patcher import Patcher
-from genomelm.seq.alphabet import BOS, PAD
+from genomelm.seq.alphabet import BOS, MASK, PAD
 
 
 @dataclass(frozen=True)
@@ -19,28 +20,36 @@ class Batch:
         ids: (b, l) int64, BOS first, PAD after the end.
         mask: (b, l) bool, False at padding.
         starts: (b, l+1) bool, patch starts.
+        references: how many of the first rows are reference alleles (variant effects); 0 otherwise.
     """
 
     ids: torch.Tensor
     mask: torch.Tensor
     starts: torch.Tensor
+    references: int = 0
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
-        return Batch(self.ids.to(device), self.mask.to(device), self.starts.to(device))
+        return Batch(self.ids.to(device), self.mask.to(device), self.starts.to(device), self.references)
 
-    def inputs(self) -> dict[str, torch.Tensor]:
+    def inputs(self) -> dict[str, torch.Tensor | int]:
         """Return the keyword arguments of GenomeModel.forward."""
-        return {"input_ids": self.ids, "attention_mask": self.mask, "patch_starts": self.starts}
+        found = {"input_ids": self.ids, "attention_mask": self.mask, "patch_starts": self.starts}
+        return {**found, "references": self.references} if self.references else found
+
+    def hidden(self, where: torch.Tensor) -> "Batch":
+        """Return the batch with MASK at the bytes (b, l) that `where` flags."""
+        return dataclasses.replace(self, ids=torch.where(where & self.mask, MASK, self.ids))
 
 
-def make_batch(records: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> Batch:
+def make_batch(records: Sequence[np.ndarray], starts: Sequence[np.ndarray], references: int = 0) -> Batch:
     """Pad records to one length.
 
     Args:
         records: ids (l,) int64 each, without BOS.
         starts: start flags (l+1,) bool each; the last tells whether the byte after the end would
             start a patch.
+        references: how many of the first records are reference alleles.
     """
     length = 1 + max((len(r) for r in records), default=0)
     ids = np.full((len(records), length), PAD)
@@ -52,7 +61,7 @@ def make_batch(records: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> B
         mask[row, :end] = True
         flags[row, 0], flags[row, 1 : end + 1] = True, start
         flags[row, 1] = True  # BOS is a patch of its own
-    return Batch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(flags))
+    return Batch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(flags), references)
 
 
 def segment_records(patcher: Patcher, records: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -11,7 +11,8 @@ class Patches:
 
     Attributes:
         ids: (b, l) int64, patch of each byte, -1 at padding.
-        newest: (b, l) int64, the last patch closed by byte i: patch_id(i+1) - 1; -1 means none.
+        newest: (b, l) int64, the last patch that byte i may read. Causal: the last one closed by then,
+            patch_id(i+1) - 1, -1 meaning none. Masked: `ahead` patches past its own, as far as there are any.
         count: number of patches p of the longest row.
     """
 
@@ -20,19 +21,24 @@ class Patches:
     count: int
 
     @classmethod
-    def from_starts(cls, starts: torch.Tensor, mask: torch.Tensor | None = None) -> "Patches":
+    def from_starts(
+        cls, starts: torch.Tensor, mask: torch.Tensor | None = None, ahead: int | None = None
+    ) -> "Patches":
         """Build the geometry.
 
         Args:
             starts: (b, l+1) bool; column k says whether a patch starts at byte k. The last column
                 decides, as in generation, whether the byte after the end would open a patch.
             mask: (b, l) bool, False at padding (right side only); None means no padding.
+            ahead: patches that a byte may read past its own (masked models); None: closed ones only.
         """
         order = torch.cumsum(starts, 1) - 1  # (b, l+1)
         ids, newest = order[:, :-1], order[:, 1:] - 1
         if mask is not None:
             ids = torch.where(mask, ids, -1)
         count = int(ids.max()) + 1 if ids.numel() else 0
+        if ahead is not None and ids.shape[1]:
+            newest = torch.minimum(ids + ahead, ids.amax(1, keepdim=True))
         return cls(ids, newest.clamp_max(max(count - 1, -1)), count)
 
     def _rows(self) -> torch.Tensor:

@@ -11,16 +11,16 @@ from genomelm.nn.mlp import GatedMLP
 class HyenaBlock(nn.Module):
     """x + hyena(norm(x)), then x + mlp(norm(x))."""
 
-    def __init__(self, width: int, config: HyenaConfig, target_length: int) -> None:
+    def __init__(self, width: int, config: HyenaConfig, target_length: int, bidirectional: bool) -> None:
         super().__init__()
         self.mixer_norm = nn.RMSNorm(width)
-        self.mixer = HyenaOperator(width, config.order, target_length)
+        self.mixer = HyenaOperator(width, config.order, target_length, bidirectional)
         self.mlp_norm = nn.RMSNorm(width)
         self.mlp = GatedMLP(width, config.hidden)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (b, p, D) to (b, p, D) causally."""
-        x = x + self.mixer(self.mixer_norm(x))
+    def forward(self, x: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """Map (b, p, D) to (b, p, D)."""
+        x = x + self.mixer(self.mixer_norm(x), present)
         return x + self.mlp(self.mlp_norm(x))
 
 
@@ -34,11 +34,12 @@ class HyenaBackbone(nn.Module):
     def __init__(self, shell: ShellConfig, config: HyenaConfig) -> None:
         super().__init__()
         target = max(shell.target_length // 8, 8)
-        self.blocks = nn.ModuleList(HyenaBlock(shell.width, config, target) for _ in range(config.layers))
+        both = shell.objective == "masked"
+        self.blocks = nn.ModuleList(HyenaBlock(shell.width, config, target, both) for _ in range(config.layers))
         self.norm = nn.RMSNorm(shell.width)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (b, p, D) to (b, p, D); row j depends on rows <= j."""
+    def forward(self, x: torch.Tensor, places: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """Map (b, p, D) to (b, p, D); causal shells: row j from rows <= j. Filters count patches, not `places`."""
         for block in self.blocks:
-            x = block(x)
+            x = block(x, present)
         return self.norm(x)

@@ -10,10 +10,11 @@ from safetensors import SafetensorError, safe_open
 from genomelm.errors import IntegrityError, UsageError
 from genomelm.files import atomic_directory
 from genomelm.models.config import FORMAT_VERSION
-from genomelm.models.model import BACKBONES, CLASSES, GenomeModel, HyenaGLTConfig
+from genomelm.models.classes import CLASSES
+from genomelm.models.families import CONFIGS, GenomeConfig
+from genomelm.models.model import GenomeModel
 from genomelm.patching.patcher import Patcher
 
-CONFIGS = {"genomelm_hyena_glt": HyenaGLTConfig}
 OURS = {"shell", "backbone", "head", "format_version"}
 TRANSFORMERS = {"architectures", "dtype", "model_type", "transformers_version", "torch_dtype"}
 """Keys that transformers writes into config.json by itself."""
@@ -40,10 +41,9 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> GenomeMo
             "ask for safetensors, or remove the file if model.safetensors is beside it"
         )
     config = _read_config(path)
-    model = CLASSES[config.model_type, config.head["kind"]](config)
+    patcher = Patcher.load(path / "patcher") if (path / "patcher").is_dir() else None
+    model = CLASSES[config.model_type, config.head["kind"]](config, patcher)
     model.load_state_dict(_read_weights(path / "model.safetensors", model.state_dict()))
-    if (path / "patcher").is_dir():
-        model.patcher = Patcher.load(path / "patcher")
     return model.to(device).eval()
 
 
@@ -53,7 +53,7 @@ def save_model(model: GenomeModel, path: str | Path) -> None:
         model.save_pretrained(temporary)
 
 
-def _read_config(path: Path) -> HyenaGLTConfig:
+def _read_config(path: Path) -> GenomeConfig:
     file = path / "config.json"
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
@@ -64,8 +64,8 @@ def _read_config(path: Path) -> HyenaGLTConfig:
     if not isinstance(value, dict):
         raise IntegrityError(f"{file} holds a {type(value).__name__}, not an object: it is not a model's config")
     family = value.get("model_type")
-    if family not in BACKBONES:
-        raise UsageError(f"{file}: model_type '{family}' is unknown; known: {', '.join(BACKBONES)}")
+    if family not in CONFIGS:
+        raise UsageError(f"{file}: model_type '{family}' is unknown; known: {', '.join(CONFIGS)}")
     if value.get("format_version", 0) > FORMAT_VERSION:
         raise UsageError(
             f"{file} has format {value['format_version']}, this genomelm reads up to {FORMAT_VERSION}: upgrade genomelm"

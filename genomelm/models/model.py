@@ -5,47 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
 from genomelm.errors import UsageError
-from genomelm.models.config import FORMAT_VERSION, HeadConfig, HyenaConfig, ShellConfig
+from genomelm.models.config import LANGUAGE_HEADS, HeadConfig, ShellConfig
 from genomelm.models.encoding import starts_of_rows
+from genomelm.models.families import BACKBONES, GenomeConfig
 from genomelm.models.geometry import Patches
 from genomelm.models.heads import HEADS
-from genomelm.models.hyena_glt import HyenaBackbone
 from genomelm.models.shell import ByteLatentShell
 from genomelm.patching.patcher import Patcher
-from genomelm.settings import from_mapping, to_mapping
-
-BACKBONES = {"genomelm_hyena_glt": (HyenaConfig, HyenaBackbone)}
-"""model_type -> config class and module of the backbone."""
-
-
-class HyenaGLTConfig(PretrainedConfig):
-    """Configuration on disk: plain mappings of the dataclasses in models/config.py."""
-
-    model_type = "genomelm_hyena_glt"
-
-    def __init__(
-        self,
-        shell: dict | None = None,
-        backbone: dict | None = None,
-        head: dict | None = None,
-        format_version: int = FORMAT_VERSION,
-        **rest,
-    ) -> None:
-        super().__init__(**rest)
-        self.shell = to_mapping(from_mapping(ShellConfig, shell or {}, "config.json: shell"))
-        self.backbone = to_mapping(from_mapping(BACKBONES[self.model_type][0], backbone or {}, "config.json: backbone"))
-        self.head = to_mapping(from_mapping(HeadConfig, head or {}, "config.json: head"))
-        self.format_version = format_version
-
-    @classmethod
-    def tiny(cls) -> "HyenaGLTConfig":
-        """Return the size for a laptop's CPU: under a million parameters."""
-        return cls()
-
+from genomelm.settings import from_mapping
 
 @dataclass
 class GenomeModelOutput(ModelOutput):
@@ -53,7 +24,8 @@ class GenomeModelOutput(ModelOutput):
 
     Attributes:
         loss: scalar, when labels were given.
-        logits: (b, l, v) for language models, (b, n) for sequence heads.
+        logits: (b, l, v) for language models, (b, l, n) for token heads, (b, n) for sequence heads, (n, outputs)
+            for variant effects.
         hidden_states: byte states (b, l, d).
     """
 
@@ -65,16 +37,31 @@ class GenomeModelOutput(ModelOutput):
 class GenomeModel(PreTrainedModel):
     """Backbone in the shell, and a head. Subclasses only fix the family and the head's kind."""
 
-    config_class = HyenaGLTConfig
+    config_class = GenomeConfig
     base_model_prefix = "shell"
     main_input_name = "input_ids"
     head_kind = "causal_lm"
 
-    def __init__(self, config: HyenaGLTConfig, patcher: Patcher | None = None) -> None:
+    def __init__(self, config: GenomeConfig, patcher: Patcher | None = None) -> None:
+        """Build a model with fresh weights.
+
+        Raises:
+            UsageError: a language head of the other objective, or a patcher that a masked model may not have.
+        """
         config = copy.deepcopy(config)
         config.head = {**config.head, "kind": self.head_kind}
         super().__init__(config)
         shell = from_mapping(ShellConfig, config.shell)
+        if self.head_kind in LANGUAGE_HEADS.values() and self.head_kind != LANGUAGE_HEADS[shell.objective]:
+            raise UsageError(
+                f"a {shell.objective} shell has the head {LANGUAGE_HEADS[shell.objective]}, not {self.head_kind}: "
+                "set shell.objective, or use the other class"
+            )
+        if shell.objective == "masked" and patcher is not None and patcher.config.needs_scores:
+            raise UsageError(
+                f"patches of mode {patcher.config.mode} are cut by what the bytes are, which tells a masked model of "
+                "the bytes that it should guess: give it fixed_stride or byte patches"
+            )
         head = from_mapping(HeadConfig, config.head)
         settings, backbone = BACKBONES[config.model_type]
         self.shell = ByteLatentShell(shell, backbone(shell, from_mapping(settings, config.backbone)))
@@ -90,6 +77,16 @@ class GenomeModel(PreTrainedModel):
         """Name of the alphabet that the model reads."""
         return self.config.shell["alphabet"]
 
+    @property
+    def objective(self) -> str:
+        """What its shell was made for: causal (a byte sees those before it) or masked (it sees both sides)."""
+        return self.config.shell["objective"]
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether its head predicts letters."""
+        return self.head_kind in LANGUAGE_HEADS.values()
+
     def forward(
         self,
         input_ids: torch.Tensor,
@@ -97,6 +94,7 @@ class GenomeModel(PreTrainedModel):
         labels: torch.Tensor | None = None,
         patch_starts: torch.Tensor | None = None,
         embedding_offset: torch.Tensor | None = None,
+        references: int | None = None,
         return_logits: bool = True,
         **_ignored,
     ) -> GenomeModelOutput:
@@ -105,10 +103,13 @@ class GenomeModel(PreTrainedModel):
         Args:
             input_ids: (b, l) int64; BOS first, then bases, right-padded with PAD.
             attention_mask: (b, l), 0 at padding; None means no padding.
-            labels: language model: (b, l) ids, compared one byte later, -100 left out.
-                Sequence heads: (b,) or (b, n).
+            labels: causal language model: (b, l) ids, compared one byte later; masked: (b, l) ids of the hidden
+                bytes; token heads: (b, l); -100 is left out. Sequence heads: (b,) or (b, n). Variant effects:
+                one an alternate row.
             patch_starts: (b, l+1) bool; None asks the model's patcher.
             embedding_offset: (b, l, d) added to the byte embedding, for attribution.
+            references: variant effects: how many of the first rows are reference alleles, 1 (shared by all
+                others) or half of the rows (the default).
             return_logits: False spares the full vocabulary in training.
 
         Returns:
@@ -121,10 +122,12 @@ class GenomeModel(PreTrainedModel):
         mask = None if attention_mask is None else attention_mask.bool()
         if patch_starts is None:
             patch_starts = self.patch_starts(input_ids, mask)
-        patches = Patches.from_starts(patch_starts, mask)
+        ahead = None if self.objective == "causal" else (self.config.shell["window"] - 1) // 2
+        patches = Patches.from_starts(patch_starts, mask, ahead)
         states = self.shell(input_ids, patches, embedding_offset)
-        loss = None if labels is None else self.head.loss(states, input_ids, mask, labels)
-        logits = self.head(states, input_ids, mask) if return_logits else None
+        pairs = {"references": references or len(input_ids) // 2} if self.head_kind == "variant_effect" else {}
+        loss = None if labels is None else self.head.loss(states, input_ids, mask, labels, **pairs)
+        logits = self.head(states, input_ids, mask, **pairs) if return_logits else None
         return GenomeModelOutput(loss=loss, logits=logits, hidden_states=states)
 
     def patch_starts(self, input_ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -158,29 +161,3 @@ class GenomeModel(PreTrainedModel):
         super().save_pretrained(save_directory, **options)
         if self.patcher is not None:
             self.patcher.save(Path(save_directory) / "patcher")
-
-
-class HyenaGLTForCausalLM(GenomeModel):
-    """Next-byte model."""
-
-    head_kind = "causal_lm"
-
-
-class HyenaGLTForSequenceClassification(GenomeModel):
-    """One label a sequence."""
-
-    head_kind = "sequence_classification"
-
-
-class HyenaGLTForRegression(GenomeModel):
-    """One or more numbers a sequence."""
-
-    head_kind = "regression"
-
-
-CLASSES = {
-    ("genomelm_hyena_glt", "causal_lm"): HyenaGLTForCausalLM,
-    ("genomelm_hyena_glt", "sequence_classification"): HyenaGLTForSequenceClassification,
-    ("genomelm_hyena_glt", "regression"): HyenaGLTForRegression,
-}
-"""(model_type, head kind) -> class."""

@@ -1,6 +1,7 @@
 """The byte-latent shell: bytes -> local encoder -> patches -> backbone -> bytes.
 
-Any backbone that maps (b, p, D) to (b, p, D) causally can stand in the middle.
+Any backbone that maps (b, p, D) to (b, p, D) can stand in the middle; a causal shell wants a causal one. In a masked
+shell every byte sees both sides, so what stands at padding is zeroed before it is mixed.
 """
 
 import torch
@@ -19,24 +20,27 @@ DISTANCES = 32
 
 
 class LocalLayer(nn.Module):
-    """x + down(silu(conv(up(norm(x))))): a causal depthwise convolution in an expanded width."""
+    """x + down(silu(conv(up(norm(x))))): a depthwise convolution, causal or centred, in an expanded width."""
 
-    def __init__(self, width: int, taps: int, dilation: int) -> None:
+    def __init__(self, width: int, taps: int, dilation: int, centred: bool) -> None:
         super().__init__()
         self.norm = nn.RMSNorm(width)
         self.up = nn.Linear(width, 2 * width, bias=False)
-        self.conv = ShortConv(2 * width, taps, dilation)
+        self.conv = ShortConv(2 * width, taps, dilation, centred)
         self.down = nn.Linear(2 * width, width, bias=False)
+        self.centred = centred
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (b, l, d) to (b, l, d) causally."""
-        return x + self.down(nn.functional.silu(self.conv(self.up(self.norm(x)))))
+    def forward(self, x: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        """Map (b, l, d) to (b, l, d); `real` (b, l, 1) is 0 at padding, which stands at the right."""
+        wide = self.up(self.norm(x))
+        return x + self.down(nn.functional.silu(self.conv(wide * real if self.centred else wide)))
 
 
 def local_layers(shell: ShellConfig, count: int) -> nn.ModuleList:
     """Return `count` local layers; every second one is dilated, which widens the view for nothing."""
     return nn.ModuleList(
-        LocalLayer(shell.local_width, shell.local_taps, shell.dilation if i % 2 else 1) for i in range(count)
+        LocalLayer(shell.local_width, shell.local_taps, shell.dilation if i % 2 else 1, shell.objective == "masked")
+        for i in range(count)
     )
 
 
@@ -103,7 +107,8 @@ class ByteLatentShell(nn.Module):
 
     Args:
         shell: sizes.
-        backbone: maps (b, p, D) to (b, p, D), row j from rows <= j.
+        backbone: called with patch states (b, p, D), the coordinate of each patch's first byte (b, p) and which
+            patches are real (b, p); returns (b, p, D). Causal shells: row j from rows <= j.
     """
 
     def __init__(self, shell: ShellConfig, backbone: nn.Module) -> None:
@@ -134,17 +139,19 @@ class ByteLatentShell(nn.Module):
             offset: (b, l, d) added to the byte embedding; attribution differentiates through it.
 
         Returns:
-            (b, l, d); row i depends on bytes <= i and on patches closed by then.
+            (b, l, d); causal: row i depends on bytes <= i and on patches closed by then.
         """
         x = self.embed(ids, patches)
         if offset is not None:
             x = x + offset
+        real = (patches.ids >= 0)[..., None].to(x.dtype)
         for layer in self.encoder:
-            x = layer(x)
-        states = self.backbone(self.pooling(x, patches))
+            x = layer(x, real)
+        lengths = patches.lengths(ids.shape[1])
+        states = self.backbone(self.pooling(x, patches), patches.first_byte(ids.shape[1]), lengths > 0)
         x = x + self.reading(x, states, patches)
         for layer in self.decoder:
-            x = layer(x)
+            x = layer(x, real)
         return self.norm(x)
 
     def embed(self, ids: torch.Tensor, patches: Patches) -> torch.Tensor:

@@ -16,6 +16,8 @@ class TrainConfig:
     learning_rate: float = setting(4e-3, "peak learning rate", minimum=0)
     latent_rate: float = setting(0.25, "learning rate of the path through patches, as a share of the peak", minimum=0)
     filter_rate: float = setting(0.05, "learning rate of implicit filters, as a share of the peak", minimum=0)
+    ssm_rate: float = setting(0.1, "learning rate of state-space parameters, as a share of the peak", minimum=0)
+    masked_share: float = setting(0.15, "share of the bases that a masked model must guess", minimum=0.01, maximum=0.9)
     warmup: float = setting(0.2, "share of the steps that the rate rises", minimum=0, maximum=1)
     final_rate: float = setting(0.1, "last learning rate, as a share of the peak (cosine)", minimum=0, maximum=1)
     weight_decay: float = setting(0.1, "decay of matrices; norms, tables and filters have none", minimum=0)

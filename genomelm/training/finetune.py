@@ -1,4 +1,4 @@
-"""Fine-tuning: a task head on a pretrained shell, all weights trained."""
+"""Fine-tuning: a task head on a language model's shell, all weights trained."""
 
 import copy
 import dataclasses
@@ -9,39 +9,20 @@ import torch
 
 from genomelm.errors import UsageError
 from genomelm.files import digest_of
-from genomelm.models.encoding import Batch, make_batch
-from genomelm.models.model import CLASSES, GenomeModel
-from genomelm.patching.patcher import Patcher
+from genomelm.models.classes import CLASSES
+from genomelm.models.encoding import Batch
+from genomelm.models.model import GenomeModel
 from genomelm.runtime import counter_seed, exact_float32
-from genomelm.seq.alphabet import encode, reverse_complement_ids
 from genomelm.settings import to_mapping
 from genomelm.tasks.config import TaskConfig
 from genomelm.tasks.examples import Examples
 from genomelm.tasks.metrics import METRICS
 from genomelm.training.config import TrainConfig
 from genomelm.training.loop import Run, train
+from genomelm.training.task_batches import TaskBatches
 
-PREDICT_BATCH = 256
-
-
-class TaskBatches:
-    """Examples of one task as batches: ids, patch starts and strands."""
-
-    def __init__(self, task: TaskConfig, patcher: Patcher) -> None:
-        self.two_strands, self.patcher = task.two_strands, patcher
-        self.reference = None if task.reference is None else patcher.marks(encode(task.reference))
-
-    def marks(self, ids: np.ndarray) -> np.ndarray:
-        """Return start flags (l+1,): the task's reference segmentation, or the record's own."""
-        if self.reference is not None and len(self.reference) == len(ids) + 1:
-            return self.reference
-        return self.patcher.marks(ids)
-
-    def batch(self, records: list[np.ndarray], reverse: np.ndarray | bool) -> Batch:
-        """Return a batch; rows flagged in `reverse` (n,) are read from the other strand."""
-        flags = np.broadcast_to(reverse, len(records))
-        read = [reverse_complement_ids(r) if flag else r for r, flag in zip(records, flags, strict=True)]
-        return make_batch(read, [self.marks(r) for r in read])
+PREDICT_BYTES = 1 << 14
+"""Bytes (rows times length) of one forward pass of a prediction."""
 
 
 def task_model(
@@ -50,10 +31,20 @@ def task_model(
     """Return a model with the pretrained shell and a fresh head.
 
     Args:
-        labels: training labels (n,); a regression is learned in units of their deviation.
+        labels: training labels (n,); a regression is learned in units of their deviation, and an effect, which
+            is 0 for equal alleles, in units of their root mean square.
     """
+    if pretrained.alphabet != task.alphabet:
+        raise UsageError(
+            f"the model reads {pretrained.alphabet}, but task '{task.name}' is of {task.alphabet}: use a model file "
+            f"with shell.alphabet {task.alphabet}"
+        )
     config = copy.deepcopy(pretrained.config)
-    scaled = task.kind == "regression"
+    mean, scale = 0.0, 1.0
+    if task.kind == "regression":
+        mean, scale = float(labels.mean()), float(labels.std())
+    if task.kind == "variant_effect":
+        scale = float(np.sqrt((labels**2).mean()))
     config.head = {
         **config.head,
         "kind": task.kind,
@@ -61,8 +52,8 @@ def task_model(
         "reference": task.reference or "",
         "two_strands": task.two_strands,
         "dropout": dropout,
-        "mean": float(labels.mean()) if scaled else 0.0,
-        "scale": float(labels.std()) if scaled else 1.0,
+        "mean": mean,
+        "scale": scale,
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(counter_seed("head", seed))
@@ -71,19 +62,26 @@ def task_model(
     return model
 
 
-def predict_task(
-    model: GenomeModel, batches: TaskBatches, records: list[np.ndarray], device: torch.device
-) -> np.ndarray:
-    """Return the head's outputs (n,) float64, averaged over both strands where the task says so."""
+def predict_task(model: GenomeModel, batches: TaskBatches, examples: Examples, device: torch.device) -> np.ndarray:
+    """Return the head's outputs, averaged over both strands where the task says so.
+
+    Returns:
+        float64 (n,); for token tasks (n, k), one a judged base.
+    """
+    size = max(1, PREDICT_BYTES // max((len(sequence) + 1 for sequence in examples.sequences), default=1))
     views = []
     with torch.inference_mode(), exact_float32():
-        for reverse in (False, True) if batches.two_strands else (False,):
+        for reverse in (False, True) if batches.task.two_strands else (False,):
             out = []
-            for first in range(0, len(records), PREDICT_BATCH):
-                batch = batches.batch(records[first : first + PREDICT_BATCH], reverse).to(device)
-                out.append(model(**batch.inputs()).logits[:, 0].double().cpu().numpy())
+            for first in range(0, len(examples), size):
+                rows = np.arange(first, min(first + size, len(examples)))
+                logits = model(**batches.batch(examples, rows, reverse).to(device).inputs()).logits
+                out.append(logits[..., 0].double().cpu().numpy())
             views.append(np.concatenate(out))
-    return np.mean(views, 0)
+    if batches.task.kind == "token_classification":
+        # Column 0 is BOS. The other strand's last base is this one's first.
+        views = [view[:, 1:] if number == 0 else view[:, :0:-1] for number, view in enumerate(views)]
+    return batches.task.judged(np.mean(views, 0))
 
 
 def finetune(
@@ -103,29 +101,27 @@ def finetune(
         source: digest of the pretrained weights and the data files, for the run's fingerprint.
 
     Returns:
-        The model, its log, and the predictions (n,) of the test split.
+        The model, its log, and the predictions of the test split: (n,), for token tasks (n, k).
     """
     if pretrained.patcher is None:
         raise UsageError("the pretrained model has no patcher/ folder: write it with `genomelm pretrain`")
     training, validation, testing = (examples.where(split) for split in ("train", "validation", "test"))
-    records, labels = training.ids(), torch.from_numpy(training.labels).float()
     if config.steps is None and config.epochs is None:
         raise UsageError("fine-tuning needs 'steps' or 'epochs' in the training file")
-    steps = config.steps or max(1, round(config.epochs * len(records) / config.batch_size))
+    steps = config.steps or max(1, round(config.epochs * len(training) / config.batch_size))
     batches = TaskBatches(task, pretrained.patcher)
 
     def batch_at(step: int) -> tuple[Batch, torch.Tensor]:
-        rows = _rows(step, config.batch_size, len(records), seed)
-        reverse = False
+        rows = _rows(step, config.batch_size, len(training), seed)
+        reverse = np.zeros(len(rows), bool)
         if task.two_strands:
             reverse = np.random.default_rng(counter_seed("strand", seed, step)).integers(0, 2, len(rows)) == 1
-        return batches.batch([records[row] for row in rows], reverse), labels[rows]
-
-    checked = validation.ids()
+        return batches.batch(training, rows, reverse), batches.labels(training, rows, reverse)
 
     def evaluate(model: GenomeModel) -> dict[str, float]:
-        predicted = predict_task(model, batches, checked, device)
-        return {f"validation_{task.metric}": METRICS[task.metric](validation.labels, predicted)}
+        predicted = predict_task(model, batches, validation, device)
+        truth = task.judged(validation.labels)
+        return {f"validation_{task.metric}": METRICS[task.metric](truth.ravel(), predicted.ravel())}
 
     facts = {
         "task": to_mapping(task),
@@ -136,7 +132,7 @@ def finetune(
     model = task_model(pretrained, task, training.labels, seed)
     run = Run(config, steps, seed, batch_at, evaluate, (1.0, "loss"), state, digest_of(facts))
     log = train(model, run, device, max_minutes)
-    return model, log, predict_task(model, batches, testing.ids(), device)
+    return model, log, predict_task(model, batches, testing, device)
 
 
 def _rows(step: int, size: int, count: int, seed: int) -> np.ndarray:

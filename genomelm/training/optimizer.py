@@ -17,16 +17,23 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict]:
     Matrices decay; norms, biases, embeddings and k-mer tables do not. The path through the patches
     learns at a rate of its own: at the byte layers' rate it turns to noise before the byte layers
     have anything to ask of it, and they learn to ignore it (then its ablation costs nothing). The
-    networks of implicit filters are slower still and never decay.
+    networks of implicit filters and the state-space parameters are slower still and never decay.
     """
-    shares = {"bytes": 1.0, "latent": config.latent_rate, "filters": config.filter_rate}
+    shares = {
+        "bytes": 1.0,
+        "latent": config.latent_rate,
+        "filters": config.filter_rate,
+        "state space": config.ssm_rate,
+    }
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     tables = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     for name, parameter in model.named_parameters():
         kind = "latent" if any(part in name for part in LATENT) else "bytes"
         if ".filter." in name:
             kind = "filters"
-        decays = parameter.ndim > 1 and id(parameter) not in tables and kind != "filters"
+        if ".ssm." in name:
+            kind = "state space"
+        decays = parameter.ndim > 1 and id(parameter) not in tables and kind in ("bytes", "latent")
         groups.setdefault((kind, decays), []).append(parameter)
     return [
         {

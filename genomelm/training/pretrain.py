@@ -1,4 +1,4 @@
-"""Pretraining: next-byte loss over random windows of the training regions."""
+"""Pretraining: next-byte or hidden-byte loss over random windows of the training regions."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,9 +8,11 @@ import torch
 
 from genomelm.errors import UsageError
 from genomelm.files import digest_of
-from genomelm.models.config import HyenaGLTSettings
+from genomelm.models.classes import CLASSES
+from genomelm.models.config import LANGUAGE_HEADS, Settings
+from genomelm.models.families import config_of
 from genomelm.models.heads import BITS
-from genomelm.models.model import GenomeModel, HyenaGLTConfig, HyenaGLTForCausalLM
+from genomelm.models.model import GenomeModel
 from genomelm.patching.patcher import Patcher
 from genomelm.patching.store import PatchStore
 from genomelm.runtime import counter_seed
@@ -20,24 +22,24 @@ from genomelm.settings import to_mapping
 from genomelm.training.config import TrainConfig
 from genomelm.training.evaluation import window_bits
 from genomelm.training.loop import Run, train
-from genomelm.training.windows import GenomeWindows, label_ids
+from genomelm.training.windows import GenomeWindows, hide_some, label_ids
 
 READING_WINDOWS = 24
 """Held-out windows of a reading in the log; the full figure comes from `genomelm evaluate`."""
 
 
-def new_model(settings: HyenaGLTSettings, patcher: Patcher, seed: int) -> GenomeModel:
-    """Return a model with weights drawn from `seed`; the caller's random state is left alone."""
+def new_model(settings: Settings, patcher: Patcher, seed: int) -> GenomeModel:
+    """Return a language model with weights drawn from `seed`; the caller's random state is left alone."""
+    config = config_of(settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(counter_seed("weights", seed))
-        config = HyenaGLTConfig(to_mapping(settings.shell), to_mapping(settings.backbone))
-        return HyenaGLTForCausalLM(config, patcher)
+        return CLASSES[config.model_type, LANGUAGE_HEADS[settings.shell.objective]](config, patcher)
 
 
 def pretrain(
     genome: Genome,
     patches: Path,
-    settings: HyenaGLTSettings,
+    settings: Settings,
     config: TrainConfig,
     train_regions: Sequence[Interval],
     test_regions: Sequence[Interval],
@@ -70,6 +72,8 @@ def pretrain(
 
     def batch_at(step: int) -> tuple:
         batch = training.random_batch(config.batch_size, "windows", config.seed, step)
+        if settings.shell.objective == "masked":
+            return hide_some(batch, config.masked_share, "hidden", config.seed, step)
         return batch, label_ids(batch)
 
     def evaluate(model: GenomeModel) -> dict[str, float]:

@@ -8,10 +8,11 @@ import torch
 
 from genomelm.errors import InputError, UsageError
 from genomelm.models.encoding import Batch, make_batch
+from genomelm.models.heads import IGNORED
 from genomelm.patching.patcher import Patcher
 from genomelm.patching.store import PatchStore
 from genomelm.runtime import counter_seed
-from genomelm.seq.alphabet import encode, reverse_complement_ids
+from genomelm.seq.alphabet import BOS, encode, reverse_complement_ids
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 
@@ -79,4 +80,22 @@ class GenomeWindows:
 
 def label_ids(batch: Batch) -> torch.Tensor:
     """Return language-model labels (b, l): the ids, with padding left out."""
-    return torch.where(batch.mask, batch.ids, -100)
+    return torch.where(batch.mask, batch.ids, IGNORED)
+
+
+def hide(batch: Batch, where: torch.Tensor) -> tuple[Batch, torch.Tensor]:
+    """Hide the bytes (b, l) that `where` flags, BOS and padding never; return the batch and its labels (b, l)."""
+    where = where & batch.mask & (batch.ids != BOS)
+    return batch.hidden(where), torch.where(where, batch.ids, IGNORED)
+
+
+def hide_some(batch: Batch, share: float, *counters: int | str) -> tuple[Batch, torch.Tensor]:
+    """Hide a random share of the bytes, a pure function of `counters`."""
+    drawn = np.random.default_rng(counter_seed(*counters)).random(tuple(batch.ids.shape)) < share
+    return hide(batch, torch.from_numpy(drawn))
+
+
+def hide_strided(batch: Batch, offset: torch.Tensor, stride: int) -> tuple[Batch, torch.Tensor]:
+    """Hide every `stride`-th base of each row, the first one `offset` (b, 1) bases into it."""
+    place = torch.arange(batch.ids.shape[1]) - 1  # BOS stands before the first base
+    return hide(batch, place % stride == offset % stride)
