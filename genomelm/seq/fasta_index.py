@@ -60,16 +60,16 @@ def cache_folder(cache_dir: str | Path | None) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genomelm"
 
 
-def indexed(path: Path, cache_dir: str | Path | None) -> IndexedFasta:
+def indexed(path: Path, cache_dir: str | Path | None, any_letters: bool = False) -> IndexedFasta:
     """Return `path` with indexes that fit it; plain gzip is compressed again to BGZF in the cache.
 
     Raises:
-        InputError: the file is missing, empty, truncated, or no nucleotide FASTA.
+        InputError: the file is missing, empty, truncated, no FASTA, or no nucleotides (unless any_letters).
     """
     compression = compression_of(path)
     if compression == "bgzf" and not has_empty_block(path):
         raise InputError(f"{path} is truncated: its BGZF end block is missing; fetch it again")
-    _refuse_other_content(path, next(pieces(path, compression), b""))
+    _refuse_other_content(path, next(pieces(path, compression), b""), any_letters)
     cache = cache_folder(cache_dir)
     if compression == "gzip":
         # named by content, so a changed source can never meet an old copy
@@ -107,7 +107,7 @@ def _index_names(folder: Path, path: Path, compressed: bool) -> IndexedFasta:
     return IndexedFasta(path, folder / f"{path.name}.fai", folder / f"{path.name}.gzi" if compressed else None)
 
 
-def _refuse_other_content(path: Path, head: bytes) -> None:
+def _refuse_other_content(path: Path, head: bytes, any_letters: bool) -> None:
     text = head.lstrip()
     if text[:1] == b"<":
         raise InputError(f"{path} is an HTML or XML page, not FASTA; the download probably returned an error page")
@@ -119,7 +119,7 @@ def _refuse_other_content(path: Path, head: bytes) -> None:
     if not records or not records[0].startswith(b">"):
         raise InputError(f"{path} is not FASTA: it starts with {text[:20]!r} instead of '>'")
     letters = b"".join(line.strip() for line in records if not line.startswith(b">")).upper()
-    if not letters:
+    if not letters or any_letters:
         return
     bases = sum(letters.count(base) for base in b"ACGTUN")
     foreign = len(letters) - bases - sum(letters.count(code) for code in b"RYSWKMBDHV-.")

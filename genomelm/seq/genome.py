@@ -26,19 +26,20 @@ class Genome:
         path: the FASTA file. A plain gzip file is compressed again to BGZF in the cache.
         cache_dir: where copies and indexes go that cannot lie beside the file; by default GENOMELM_CACHE,
             or XDG_CACHE_HOME/genomelm, or ~/.cache/genomelm.
+        any_letters: take records that are no nucleotides, such as proteins.
 
     Attributes:
         path: the file that was given.
         contigs: name to length in bases, in file order.
 
     Raises:
-        InputError: missing, empty, truncated, protein, HTML, or a contig name twice.
+        InputError: missing, empty, truncated, protein (unless any_letters), HTML, or a contig name twice.
     """
 
-    def __init__(self, path: str | Path, cache_dir: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path, cache_dir: str | Path | None = None, any_letters: bool = False) -> None:
         self.path = Path(path)
-        self._cache_dir = cache_dir
-        self._files = indexed(self.path, cache_dir)
+        self._cache_dir, self._any_letters = cache_dir, any_letters
+        self._files = indexed(self.path, cache_dir, any_letters)
         self.contigs: dict[str, int] = {row.name: row.length for row in read_rows(self._files.fai)}
         self._by_plain_name: dict[str, list[str]] = {}
         for name in self.contigs:
@@ -54,7 +55,7 @@ class Genome:
         self.close()
 
     def __reduce__(self) -> tuple:
-        return Genome, (self.path, self._cache_dir)
+        return Genome, (self.path, self._cache_dir, self._any_letters)
 
     def close(self) -> None:
         """Close the file; a later fetch opens it again."""

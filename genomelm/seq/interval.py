@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ def text_lines(path: Path) -> Iterator[str]:
     """Yield the lines of a text file, plain or gzip.
 
     Raises:
-        InputError: the file is missing, is not text, or its gzip stream is cut.
+        InputError: the file is missing, is a folder, is not text, or its gzip stream is cut or damaged.
     """
     try:
         with open(path, "rb") as probe:
@@ -99,7 +100,9 @@ def text_lines(path: Path) -> Iterator[str]:
             yield from stream
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (EOFError, gzip.BadGzipFile) as error:
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder, not a file") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path} is truncated or corrupt ({error}); fetch it again") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error})") from None

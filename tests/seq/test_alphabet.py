@@ -3,11 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genomelm.errors import UsageError
+from genomelm.errors import InputError, UsageError
 from genomelm.seq.alphabet import (
     DNA,
     MASK,
     PROTEIN,
+    check_letters,
     decode,
     encode,
     reverse_complement,
@@ -31,7 +32,7 @@ def test_letters_outside_the_alphabet_become_unknown(sequence):
 
 
 def test_each_alphabet_has_its_own_unknown():
-    assert decode(encode("ACGU", "rna")) == "ACGU"
+    assert decode(encode("ACGU", "rna")) == decode(encode("acgt", "rna")) == "ACGU"
     assert decode(encode("ACGU", "dna")) == "ACGN"
     assert decode(encode("MKV*BZ", "protein")) == "MKVXXX"
     assert len(PROTEIN.letters) == 20
@@ -58,3 +59,35 @@ def test_special_ids_survive_reversal_and_are_not_text():
     ids = np.array([65, MASK, 67])
     assert reverse_complement_ids(ids).tolist() == [71, MASK, 84]
     assert decode(ids) == "AC"
+
+
+@pytest.mark.parametrize(
+    ("sequence", "alphabet", "message"),
+    [
+        ("MKVLAAGIVGLPNVGKSTLF", "dna", r"p: 13 of 20 letters are not dna \('V', 'L', 'K'\): is it protein\?"),
+        ("ACGU" * 5, "dna", r"5 of 20 letters are not dna \('U'\): is it rna\?"),
+        ("MKVLAAGIVGLPNVGKSTLF", "rna", "not rna.*is it protein"),
+        ("acgt" * 5, "protein", "all 20 letters are nucleotides"),
+        ("1234567890", "protein", "no sequence that is known"),
+    ],
+)
+def test_a_record_of_another_alphabet_is_refused_by_name(sequence, alphabet, message):
+    with pytest.raises(InputError, match=message):
+        check_letters([sequence[:3], sequence[3:]], alphabet, "p")
+
+
+@pytest.mark.parametrize(
+    ("sequence", "alphabet"),
+    [
+        ("", "dna"),
+        ("N" * 50, "dna"),
+        ("ACGTacgtR" + "N" * 3, "dna"),
+        ("ACGT" * 5, "rna"),
+        ("ACGU" * 5, "rna"),
+        ("MKVLAAGIVX*", "protein"),
+        ("A" * 40, "protein"),
+        ("ACGTN", "protein"),
+    ],
+)
+def test_unknown_letters_and_a_few_foreign_ones_are_no_other_alphabet(sequence, alphabet):
+    check_letters([sequence], alphabet, "p")

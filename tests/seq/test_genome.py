@@ -131,6 +131,17 @@ def test_what_is_no_genome_is_refused_with_a_reason(tmp_path, content, message):
         Genome(path)
 
 
+def test_proteins_are_read_where_any_letters_are_asked_for(tmp_path):
+    path = tmp_path / "ref.fa"
+    path.write_text(">p\nMKVLAAGIVGLPNVGKSTLFNALTEQ*\n")
+    with Genome(path, any_letters=True) as genome:
+        assert genome.fetch(Interval("p", 0, 27)) == "MKVLAAGIVGLPNVGKSTLFNALTEQ*"
+        assert pickle.loads(pickle.dumps(genome)).contigs == {"p": 27}
+    path.write_text("<html></html>")
+    with pytest.raises(InputError, match="HTML"):
+        Genome(path, any_letters=True)
+
+
 def test_a_bgzf_file_without_its_end_is_truncated(tmp_path):
     path = tmp_path / "ref.fa.gz"
     write_bgzf(path, fasta(a=random_bases(100_000)))
