@@ -9,16 +9,17 @@ import pandas as pd
 from genomelm.errors import InputError, UsageError
 from genomelm.interpret.ism import letters_of, saturation
 from genomelm.interpret.locus_model import pair_predictor
-from genomelm.models.encoding import make_batch
 from genomelm.models.loading import load_model as load_checkpoint
 from genomelm.models.model import GenomeModel
 from genomelm.patching.patcher import Patcher
 from genomelm.runtime import choose_device
 from genomelm.scoring.alleles import Window, read_alone
 from genomelm.scoring.assay_window import check_assay_window
-from genomelm.scoring.forward import byte_log_probabilities, head_outputs, read_windows
+from genomelm.scoring.forward import batch_of, read_windows
+from genomelm.scoring.masked import hidden_logits, read_strided
+from genomelm.scoring.predictions import base_log_probabilities, task_outputs
 from genomelm.scoring.scorer import WIDTH, scorer_for
-from genomelm.seq.alphabet import ALPHABETS, decode, encode
+from genomelm.seq.alphabet import ALPHABETS, check_letters, decode, encode
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
@@ -56,22 +57,30 @@ def segment(sequences: Sequence[str], patcher: Patcher) -> list[np.ndarray]:
 
 
 def base_logits(model: GenomeModel, sequences: Sequence[str]) -> list[np.ndarray]:
-    """Return one float32 (l, a) array a sequence; row i predicts base i+1; columns are the alphabet's (DNA: ACGTN)."""
-    _need_language_model(model)
-    columns = [ord(letter) for letter in ALPHABETS[model.alphabet].columns]
+    """Return one float32 (l, a) array a sequence; columns are the alphabet's (DNA: ACGTN).
+
+    Causal models: row i predicts base i+1. Masked models: row i is base i, itself hidden.
+    """
+    if not model.is_language_model:
+        raise UsageError(f"this needs a language model; the model's head is {model.head_kind}")
+    windows, letters = _windows(model, sequences), ALPHABETS[model.alphabet].columns
+    if model.objective == "masked":
+        return read_strided(model, windows, hidden_logits)
 
     def read(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
-        batch = make_batch([w.ids for w in windows], [w.marks for w in windows]).to(model.device)
-        found = model(**batch.inputs()).logits[..., columns].float().cpu().numpy()
-        return [row[1 : 1 + len(window.ids)] for row, window in zip(found, windows, strict=True)]
+        found = model(**batch_of(model, windows).inputs()).logits[..., encode(letters, model.alphabet)]
+        return [row[1 : 1 + len(w.ids)] for row, w in zip(found.float().cpu().numpy(), windows, strict=True)]
 
-    return read_windows(model, _windows(model, sequences), read)
+    return read_windows(model, windows, read)
 
 
 def log_likelihood(model: GenomeModel, sequences: Sequence[str]) -> np.ndarray:
-    """Return log p(sequence) in nats, float64 (n,), the first base given BOS; N is left out."""
-    _need_language_model(model)
-    found = read_windows(model, _windows(model, sequences), byte_log_probabilities)
+    """Return log p(sequence) in nats, float64 (n,); N is left out.
+
+    Causal models: the first base is given BOS. Masked models: the pseudo-likelihood, the sum over the bases of
+    log p(base | bases that are not hidden with it), with every seventh base hidden at a time.
+    """
+    found = base_log_probabilities(model, _windows(model, sequences))
     return np.array([values.sum() for values in found], np.float64)
 
 
@@ -79,7 +88,7 @@ def embed(model: GenomeModel, sequences: Sequence[str], per_base: bool = False) 
     """Return the mean byte state of each sequence, float32 (n, d), or with `per_base` one (l, d) a sequence."""
 
     def read(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
-        batch = make_batch([w.ids for w in windows], [w.marks for w in windows]).to(model.device)
+        batch = batch_of(model, windows)
         found = model(**batch.inputs(), return_logits=False).hidden_states.float().cpu().numpy()
         return [row[1 : 1 + len(window.ids)] for row, window in zip(found, windows, strict=True)]
 
@@ -92,11 +101,20 @@ def embed(model: GenomeModel, sequences: Sequence[str], per_base: bool = False) 
     return np.stack([state.mean(0) for state in states]) if states else np.zeros((0, model.config.shell["local_width"]))
 
 
-def predict(model: GenomeModel, sequences: Sequence[str]) -> np.ndarray:
-    """Return a task head's outputs, float64 (n, outputs): the labels' unit for a regression, logits for classes."""
-    if model.head_kind == "causal_lm":
-        raise UsageError("this is a language model, without a task head; use log_likelihood, or fine-tune it")
-    found = read_windows(model, _windows(model, sequences), head_outputs)
+def predict(model: GenomeModel, sequences: Sequence[str]) -> np.ndarray | list[np.ndarray]:
+    """Return a task head's outputs: the labels' unit for numbers, logits for classes.
+
+    Returns:
+        float64 (n, outputs). A head that labels bases gives one float64 (l, outputs) array a sequence. A
+        variant-effect head gives the effect of each sequence against its task's reference.
+
+    Raises:
+        UsageError: a language model, or a variant-effect head whose task has no reference.
+        InputError: a sequence of another alphabet.
+    """
+    found = task_outputs(model, _windows(model, sequences))
+    if model.head_kind == "token_classification":
+        return found
     return np.stack(found) if found else np.zeros((0, model.config.head["outputs"]))
 
 
@@ -112,7 +130,8 @@ def score_variants(
     """Score variants against a reference.
 
     Args:
-        model: a language model (log-likelihood ratio, nats) or a task model (difference of its output).
+        model: a language model (log-likelihood ratio, nats), a task model (difference of its output) or a
+            variant-effect model (its output).
         fasta: the reference.
         variants: a VCF, or (contig, 1-based pos, ref, alt) each.
         width: reference bases around a variant. window: a fixed interval instead.
@@ -168,26 +187,32 @@ def saturate(
 def attribute(model: GenomeModel, sequences: Sequence[str], method: str = "ism") -> list[np.ndarray]:
     """Return one float64 (l, a) array a sequence: score(substitution) - score(sequence), in the sequence's patches.
 
-    The score is a task head's output, or a language model's log-likelihood in nats.
+    The score is a task head's output, or a causal model's log-likelihood in nats. A masked model gives the
+    log-likelihood ratio of the two letters where the base is hidden, as `saturate` does; a variant-effect model gives
+    its output for the substitution.
 
     Raises:
-        UsageError: the method is unknown.
+        UsageError: the method is unknown, or the head gives a sequence no single score.
+        InputError: a sequence of another alphabet.
     """
     if method != "ism":
         raise UsageError(f"attribution method '{method}' is unknown; choose ism")
     predict_pairs = pair_predictor(model)
-    return [saturation(predict_pairs, sequence, model.alphabet) for sequence in sequences]
+    _check(model, sequences)
+    known = [decode(encode(sequence, model.alphabet)) for sequence in sequences]
+    return [saturation(predict_pairs, sequence, model.alphabet) for sequence in known]
 
 
 def _windows(model: GenomeModel, sequences: Sequence[str]) -> list[Window]:
-    if isinstance(sequences, str):
-        raise UsageError("sequences is one string; give a list of sequences, such as ['ACGT']")
+    _check(model, sequences)
     return [read_alone(model, sequence) for sequence in sequences]
 
 
-def _need_language_model(model: GenomeModel) -> None:
-    if model.head_kind != "causal_lm":
-        raise UsageError(f"this needs a language model; the model's head is {model.head_kind}")
+def _check(model: GenomeModel, sequences: Sequence[str]) -> None:
+    if isinstance(sequences, str):
+        raise UsageError("sequences is one string; give a list of sequences, such as ['ACGT']")
+    for number, sequence in enumerate(sequences):
+        check_letters([sequence], model.alphabet, f"sequence {number}")
 
 
 def _read_vcf(path: str | Path) -> Iterable[Variant]:

@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from genomelm.models import HyenaGLTConfig, HyenaGLTForCausalLM, HyenaGLTForRegression
-from genomelm.models.model import GenomeModel
+from genomelm.models import (
+    GenomeModel,
+    GryphonConfig,
+    GryphonForMaskedLM,
+    GryphonForVariantEffect,
+    HyenaGLTConfig,
+    HyenaGLTForCausalLM,
+    HyenaGLTForMaskedLM,
+    HyenaGLTForRegression,
+    HyenaGLTForTokenClassification,
+    HyenaGLTForVariantEffect,
+)
 from genomelm.patching.config import PatcherConfig
 from genomelm.patching.patcher import Patcher
 from genomelm.runtime import counter_seed
@@ -15,6 +25,7 @@ from genomelm.seq.alphabet import encode
 
 SHELL = {"local_width": 16, "local_heads": 2, "width": 16, "kmers": [2, 3], "encoder_layers": 1, "decoder_layers": 1}
 BACKBONE = {"layers": 1, "hidden": 16}
+MASKED = {**SHELL, "objective": "masked", "window": 3}
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +54,13 @@ def tiny_patcher(tiny_sequence: str) -> Patcher:
     return Patcher.fit(PatcherConfig("entropy", order=4), lambda: [encode(tiny_sequence)], 6)
 
 
-def seeded(kind: type[GenomeModel], config: HyenaGLTConfig, patcher: Patcher, seed: int) -> GenomeModel:
+@pytest.fixture(scope="session")
+def stride_patcher() -> Patcher:
+    """Patches that do not depend on the letters, as masked models need them."""
+    return Patcher(PatcherConfig("fixed_stride", stride=5))
+
+
+def seeded(kind: type[GenomeModel], config: HyenaGLTConfig | GryphonConfig, patcher: Patcher, seed: int) -> GenomeModel:
     """Return a model with weights large enough that a base's effect stands out of float32 rounding."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(counter_seed("test", seed))
@@ -51,7 +68,7 @@ def seeded(kind: type[GenomeModel], config: HyenaGLTConfig, patcher: Patcher, se
     with torch.no_grad():
         for table in [model.shell.bytes, model.shell.distance, *model.shell.kmers.tables]:
             table.weight.mul_(20)
-        if model.head_kind == "causal_lm":
+        if model.is_language_model:
             model.head.out.weight.mul_(20)
     return model
 
@@ -67,6 +84,34 @@ def task_models(tiny_patcher: Patcher) -> list[GenomeModel]:
     head = {"task": "toy", "mean": 4.0, "scale": 2.0, "queries": 4}
     config = HyenaGLTConfig(shell=SHELL, backbone=BACKBONE, head=head)
     return [seeded(HyenaGLTForRegression, config, tiny_patcher, seed) for seed in (1, 2)]
+
+
+@pytest.fixture(scope="session", params=["hyena_glt", "gryphon"])
+def masked_model(request: pytest.FixtureRequest, stride_patcher: Patcher) -> GenomeModel:
+    """Return a masked language model of each family."""
+    kind, config = {
+        "hyena_glt": (HyenaGLTForMaskedLM, HyenaGLTConfig),
+        "gryphon": (GryphonForMaskedLM, GryphonConfig),
+    }[request.param]
+    return seeded(kind, config(shell=MASKED, backbone=BACKBONE), stride_patcher, 3)
+
+
+@pytest.fixture(scope="session", params=["hyena_glt", "gryphon"])
+def effect_model(request: pytest.FixtureRequest, stride_patcher: Patcher) -> GenomeModel:
+    """Return a variant-effect model of a task named pair: Hyena-GLT with a causal shell, Gryphon with a masked one."""
+    head = {"task": "pair", "scale": 2.0, "queries": 4}
+    kind, config, shell = {
+        "hyena_glt": (HyenaGLTForVariantEffect, HyenaGLTConfig, SHELL),
+        "gryphon": (GryphonForVariantEffect, GryphonConfig, MASKED),
+    }[request.param]
+    return seeded(kind, config(shell=shell, backbone=BACKBONE, head=head), stride_patcher, 4)
+
+
+@pytest.fixture(scope="session")
+def token_model(stride_patcher: Patcher) -> GenomeModel:
+    """Return a model that gives each base one of three classes."""
+    head = {"task": "frame", "outputs": 3}
+    return seeded(HyenaGLTForTokenClassification, HyenaGLTConfig(SHELL, BACKBONE, head), stride_patcher, 5)
 
 
 @pytest.fixture(scope="session")

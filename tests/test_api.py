@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import genomelm
-from genomelm.errors import UsageError
+from genomelm.errors import InputError, UsageError
+from genomelm.models import HyenaGLTConfig, HyenaGLTForCausalLM
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
@@ -18,6 +19,12 @@ SEQUENCES = ["ACGTTGACATATAATGCAGG", "GATTACANNGATTACA", "A"]
 @pytest.fixture(scope="module")
 def model(language_model_dir):
     return genomelm.load_model(language_model_dir, "cpu")
+
+
+def language_model_of(alphabet: str, patcher) -> HyenaGLTForCausalLM:
+    """Return a small causal model of an alphabet, with k-mers that fit it."""
+    shell = {"alphabet": alphabet, "local_width": 16, "local_heads": 2, "width": 16, "kmers": [2]}
+    return HyenaGLTForCausalLM(HyenaGLTConfig(shell, {"layers": 1, "hidden": 16}), patcher).eval()
 
 
 def test_importing_the_package_is_free_of_torch():
@@ -103,3 +110,36 @@ def test_saturation_flips_with_the_strand(task_models, tiny_fasta):
     assert np.abs(attributed - reverse).max() < 1e-5
     with pytest.raises(UsageError, match="choose ism"):
         genomelm.attribute(task_models[0], ["ACGT"], method="guess")
+
+
+def test_masked_models_have_likelihoods_and_no_predictions(masked_model):
+    assert genomelm.log_likelihood(masked_model, SEQUENCES).shape == (3,)
+    assert [f.shape for f in genomelm.base_logits(masked_model, SEQUENCES)] == [(len(s), 5) for s in SEQUENCES]
+    assert genomelm.embed(masked_model, SEQUENCES).shape == (3, 16)
+    with pytest.raises(UsageError, match="language model"):
+        genomelm.predict(masked_model, SEQUENCES)
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "sequence", "letters"), [("rna", "GGCUANCGAUUC", 4), ("protein", "MKVLAAGIXG", 20)]
+)
+def test_rna_and_protein_models_read_their_own_letters(alphabet, sequence, letters, stride_patcher):
+    model = language_model_of(alphabet, stride_patcher)
+    logits = genomelm.base_logits(model, [sequence])[0]
+    assert logits.shape == (len(sequence), letters + 1)
+    effects = genomelm.attribute(model, [sequence])[0]
+    assert effects.shape == (len(sequence), letters)
+    unknown = {"rna": "N", "protein": "X"}[alphabet]
+    assert ((effects != 0).sum(1) == [0 if letter == unknown else letters - 1 for letter in sequence]).all()
+    if alphabet == "rna":
+        assert (genomelm.base_logits(model, [sequence.replace("U", "T").lower()])[0] == logits).all()
+        assert (genomelm.attribute(model, [sequence.replace("U", "T")])[0] == effects).all()
+
+
+def test_a_sequence_of_another_alphabet_is_refused_by_name(model, stride_patcher):
+    protein = "MKVLAAGIVGLPNVGKSTLF"
+    for function in (genomelm.log_likelihood, genomelm.base_logits, genomelm.embed, genomelm.attribute):
+        with pytest.raises(InputError, match=r"sequence 1: 13 of 20 letters are not dna .*is it protein\?"):
+            function(model, [SEQUENCES[0], protein])
+    with pytest.raises(InputError, match="all 20 letters are nucleotides"):
+        genomelm.log_likelihood(language_model_of("protein", stride_patcher), [SEQUENCES[0]])

@@ -49,9 +49,11 @@ def attribute(
     from genomelm.interpret.locus_model import locus_model, pair_predictor, with_random_weights
     from genomelm.interpret.sites import read_sites
     from genomelm.scoring.assay_window import check_assay_window
+    from genomelm.scoring.output import check_output
     from genomelm.seq.genome import Genome
     from genomelm.settings import to_mapping
 
+    check_output(out, "output", folder=True)
     controls = _controls(control or [])
     with Genome(reference) as genome:
         place = located(genome, interval, "--interval")
@@ -172,6 +174,6 @@ def _tracks(model: "GenomeModel", sequence: str) -> tuple[list[int], list[float]
 
 
 def _unit(model: "GenomeModel") -> str:
-    if model.head_kind == "causal_lm":
+    if model.is_language_model:
         return "nats"
     return "logit" if model.head_kind == "sequence_classification" else f"{model.config.head['task']} label".strip()

@@ -26,81 +26,95 @@ def predict(
 ) -> None:
     """Write one row a sequence: a task head's outputs, or a language model's log-likelihood and bits per base.
 
-    Sequences are read as they are written, on one strand. A language model reads a sequence longer than --longest in
-    pieces, each from its own start; a task head needs a sequence whole, and a longer one is an error.
+    A masked model gives its pseudo-likelihood, a head that labels bases one row a base, and a variant-effect head the
+    effect of each sequence against its task's reference. Sequences are read as they are written, on one strand. A
+    language model reads a sequence longer than --longest in pieces, each from its own start; a task head needs a
+    sequence whole, and a longer one is an error.
     """
     import itertools
 
     from genomelm.commands.model_input import open_model
     from genomelm.errors import UsageError
     from genomelm.files import provenance, write_json, write_text
+    from genomelm.scoring.output import check_output
     from genomelm.seq.genome import Genome
 
+    if out is not None:
+        check_output(out, "output")
     loaded, digest = open_model(model, device, require_gpu, threads)
     if loaded.patcher is None:
         raise UsageError(f"model {model} has no patcher; save it with one")
-    language = loaded.head_kind == "causal_lm"
-    lines = ["\t".join(_columns(loaded))]
-    with Genome(fasta) as records:
-        pieces = _pieces(records, longest, language, loaded)
-        rows = _likelihoods if language else _outputs
+    columns = _columns(loaded)
+    lines = ["\t".join(columns)]
+    with Genome(fasta, any_letters=True) as records:
+        pieces = _pieces(records, longest, loaded)
+        rows = _likelihoods if loaded.is_language_model else _outputs
         batches = iter(lambda: list(itertools.islice(pieces, batch_size)), [])
         lines += ["\t".join(row) for row in rows(loaded, batches)]
+        count = len(records.contigs)
     text = "\n".join(lines) + "\n"
     if out is None:
         typer.echo(text, nl=False)
         return
     write_text(out, text)
     facts = {"fasta": fasta.name, "model": digest, "patching": loaded.patcher.fingerprint, "device": str(loaded.device)}
-    write_json(Path(f"{out}.json"), {"columns": _columns(loaded), "longest": longest, **provenance(**facts)})
-    typer.echo(f"{out}: {len(lines) - 1:,} sequences")
+    write_json(Path(f"{out}.json"), {"columns": columns, "longest": longest, **provenance(**facts)})
+    typer.echo(f"{out}: {count:,} sequences")
 
 
 def _columns(model: "GenomeModel") -> list[str]:
-    if model.head_kind == "causal_lm":
-        return ["name", "bases", "log_likelihood", "bits_per_base"]
+    if model.is_language_model:
+        likelihood = "log_likelihood" if model.objective == "causal" else "pseudo_log_likelihood"
+        return ["name", "bases", likelihood, "bits_per_base"]
     count = model.config.head["outputs"]
-    kinds = ["logit", "probability"] if model.head_kind == "sequence_classification" else ["value"]
+    kinds = {"regression": ["value"], "variant_effect": ["effect"]}.get(model.head_kind, ["logit", "probability"])
     ends = [""] if count == 1 else [f"_{i}" for i in range(count)]
-    return ["name", "bases", *(kind + end for kind in kinds for end in ends)]
+    of_base = model.head_kind == "token_classification"
+    return ["name", *(["position", "base"] if of_base else ["bases"]), *(kind + end for kind in kinds for end in ends)]
 
 
-def _pieces(
-    records: "Genome", longest: int, language: bool, model: "GenomeModel"
-) -> "Iterator[tuple[str, int, Window]]":
+def _pieces(records: "Genome", longest: int, model: "GenomeModel") -> "Iterator[tuple[str, int, Window]]":
     """Yield (name, record's length, window) for each piece of each record, in file order.
 
     Raises:
-        InputError: a task head cannot read a record whole.
+        InputError: a task head cannot read a record whole, or a record is of another alphabet.
     """
     from genomelm.errors import InputError
     from genomelm.scoring.alleles import read_alone
+    from genomelm.seq.alphabet import check_letters
     from genomelm.seq.interval import Interval
 
     for name, length in records.contigs.items():
-        if length > longest and not language:
+        if length > longest and not model.is_language_model:
             raise InputError(
                 f"{name} has {length:,} bases, more than --longest {longest:,}; raise it if memory allows, or cut it"
             )
-        for start in range(0, max(length, 1), longest):
-            piece = Interval(name, start, min(start + longest, length))
-            yield name, length, read_alone(model, records.fetch(piece))
+        places = [Interval(name, at, min(at + longest, length)) for at in range(0, max(length, 1), longest)]
+        check_letters(map(records.fetch, places), model.alphabet, f"{records.path}: {name}")
+        for place in places:
+            yield name, length, read_alone(model, records.fetch(place))
 
 
 def _outputs(model: "GenomeModel", batches: "Iterator[list[tuple[str, int, Window]]]") -> Iterator[list[str]]:
+    """Yield a row a sequence, or a row a base where the head labels bases."""
     import numpy as np
     from scipy.special import expit, softmax
 
-    from genomelm.scoring.forward import head_outputs, read_windows
+    from genomelm.scoring.predictions import task_outputs
+    from genomelm.seq.alphabet import decode
 
     for batch in batches:
-        for (name, length, _), output in zip(
-            batch, read_windows(model, [p[2] for p in batch], head_outputs), strict=True
-        ):
+        for (name, length, window), output in zip(batch, task_outputs(model, [p[2] for p in batch]), strict=True):
             values = output
-            if model.head_kind == "sequence_classification":
-                values = np.concatenate([output, expit(output) if len(output) == 1 else softmax(output)])
-            yield [name, str(length), *(f"{value:.7g}" for value in values)]
+            if model.head_kind.endswith("_classification"):
+                chances = expit(output) if output.shape[-1] == 1 else softmax(output, -1)
+                values = np.concatenate([output, chances], -1)
+            texts = [[f"{value:.7g}" for value in row] for row in np.atleast_2d(values)]
+            if model.head_kind == "token_classification":
+                for place, (base, row) in enumerate(zip(decode(window.ids), texts, strict=True), 1):
+                    yield [name, str(place), base, *row]
+            else:
+                yield [name, str(length), *texts[0]]
 
 
 def _likelihoods(model: "GenomeModel", batches: "Iterator[list[tuple[str, int, Window]]]") -> Iterator[list[str]]:
@@ -110,14 +124,14 @@ def _likelihoods(model: "GenomeModel", batches: "Iterator[list[tuple[str, int, W
 
     import numpy as np
 
-    from genomelm.scoring.forward import byte_log_probabilities, read_windows
+    from genomelm.scoring.predictions import base_log_probabilities
     from genomelm.seq.alphabet import ALPHABETS
 
     letters = ALPHABETS[model.alphabet].ids
 
     def scored() -> Iterator[tuple[str, int, float, int]]:
         for batch in batches:
-            found = read_windows(model, [p[2] for p in batch], byte_log_probabilities)
+            found = base_log_probabilities(model, [p[2] for p in batch])
             for (name, length, window), values in zip(batch, found, strict=True):
                 yield name, length, float(values.sum()), int(np.isin(window.ids, letters).sum())
 

@@ -49,8 +49,9 @@ def score(
 ) -> None:
     """Score every alternative allele and write the VCF with INFO tags added; no other column changes.
 
-    A language model gives GLM_LLR, log p(alternative) - log p(reference) in nats; a task model gives GLM_<TASK>, its
-    prediction for the alternative minus the one for the reference. An allele without a score has '.' and a reason in
+    A language model gives GLM_LLR, log p(alternative) - log p(reference) in nats, a masked one with the bases that
+    change hidden; a task model gives GLM_<TASK>, its prediction for the alternative minus the one for the reference,
+    or, if it was trained on variant effects, its effect. An allele without a score has '.' and a reason in
     GLM_STATUS.
     """
     from genomelm.commands.model_input import located, open_model

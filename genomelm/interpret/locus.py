@@ -18,13 +18,14 @@ class LocusModel:
 
     predict_pairs: see `ism.PredictPairs`. gradient_of: x (l, 4) -> d score / d x (l, 4), boundaries frozen to the
     reference's. score_of: x (l, 4) -> score with the same boundaries (needed for the completeness of integrated
-    gradients only).
+    gradients only). relative: scores exist against a reference only, which has 0 itself.
     """
 
     name: str
     predict_pairs: ism.PredictPairs
     gradient_of: gradients.GradientOf | None = None
     score_of: Callable[[np.ndarray], float] | None = None
+    relative: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +111,7 @@ def explain(
             seed=settings.seed,
         ),
         "sites": _sites(sites, importance) if sites else None,
-        "shuffled": _shuffled(predict, sequence, settings),
+        "shuffled": None if any(m.relative for m in models) else _shuffled(predict, sequence, settings),
     }
     return arrays, summary
 

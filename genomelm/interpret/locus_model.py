@@ -5,48 +5,78 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from genomelm.errors import UsageError
 from genomelm.interpret.ism import PredictPairs
 from genomelm.interpret.locus import LocusModel
 from genomelm.models.encoding import Batch, make_batch
 from genomelm.models.model import GenomeModel
 from genomelm.models.soft import embedding_offset
 from genomelm.runtime import counter_seed, exact_float32
-from genomelm.scoring.alleles import lifted, read_alone
-from genomelm.scoring.forward import check_single, sequence_scores
-from genomelm.seq.alphabet import reverse_complement
+from genomelm.scoring.alleles import Window, WindowPair, lifted, read_alone
+from genomelm.scoring.forward import check_single, pair_outputs, read_windows, sequence_scores, single
+from genomelm.scoring.masked import hidden_log_probabilities, hidden_ratio, pseudo_likelihoods
+from genomelm.seq.alphabet import ALPHABETS, reverse_complement
 
 
 def pair_predictor(model: GenomeModel) -> PredictPairs:
     """Return a predictor that reads each alternate in its reference's patches.
 
-    The score is a task head's output, or a language model's log-likelihood in nats.
+    The score is a task head's output, or a causal model's log-likelihood in nats. A masked model's is its
+    pseudo-likelihood for the reference; an alternate adds the log-likelihood ratio where all bases that differ are
+    hidden, the same number that `genomelm score` gives a substitution: each pseudo-likelihood would cost seven passes.
+    A variant-effect model gives the reference 0 and an alternate its effect.
+
+    Raises:
+        UsageError: the head gives a sequence no single score.
     """
     check_single(model)
-    if model.alphabet != "dna":
-        raise UsageError(f"attribution reads DNA, but the model reads {model.alphabet}")
-
+    of_strand = {"masked_lm": _masked_scores, "variant_effect": _effects}.get(model.head_kind)
     readings = (str, reverse_complement) if model.config.head["two_strands"] else (str,)
 
     def predict_pairs(reference: str, alternates: list[str]) -> tuple[float, np.ndarray]:
         strands = []
         for read in readings:
             ref = read_alone(model, read(reference))
-            others = [lifted(ref, read(alternate), 0, len(reference), len(reference)) for alternate in alternates]
+            length = len(reference)
+            others = [lifted(ref, read(alternate), 0, length, length, model.alphabet) for alternate in alternates]
             strands.append([ref, *others])
-        scores = sequence_scores(model, *strands)
+        if of_strand is None:
+            scores = sequence_scores(model, *strands)
+        else:
+            scores = np.mean([of_strand(model, *windows) for windows in strands], 0)
         return float(scores[0]), scores[1:]
 
     return predict_pairs
 
 
+def _masked_scores(model: GenomeModel, ref: Window, *others: Window) -> np.ndarray:
+    """Return the reference's pseudo-likelihood, and the same plus each alternate's ratio: float64 (1 + n,), nats."""
+    letters = ALPHABETS[model.alphabet].ids
+    own = pseudo_likelihoods(model, [ref])[0].sum()
+    sites = [ref.ids != other.ids for other in others]
+    found = read_windows(model, [ref.hidden(site) for site in sites], hidden_log_probabilities)
+    ratios = [
+        hidden_ratio(values, ref.ids[site], values, other.ids[site], letters)
+        for values, site, other in zip(found, sites, others, strict=True)
+    ]
+    return own + np.array([0.0, *ratios])
+
+
+def _effects(model: GenomeModel, ref: Window, *others: Window) -> np.ndarray:
+    """Return 0 for the reference and the effect of each alternate: float64 (1 + n,), labels' unit."""
+    found = read_windows(model, [WindowPair(ref, other) for other in others], pair_outputs)
+    return np.array([0.0, *map(single, found)])
+
+
 def locus_model(name: str, model: GenomeModel, sequence: str) -> LocusModel:
     """Return a model's callables for one locus, its boundaries frozen to those of `sequence`.
 
-    A language model has no gradients here: its score reads the letters themselves as targets.
+    A language model has no gradients here: its score reads the letters themselves as targets. Nor has a
+    variant-effect model: it looks where the letters of two sequences differ, and a mixture of letters differs nowhere.
     """
-    if model.head_kind == "causal_lm":
+    if model.is_language_model:
         return LocusModel(name, pair_predictor(model))
+    if model.head_kind == "variant_effect":
+        return LocusModel(name, pair_predictor(model), relative=True)
     score = _soft_score(model, sequence)
 
     def gradient_of(x: np.ndarray) -> np.ndarray:

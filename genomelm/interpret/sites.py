@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 
 from genomelm.errors import InputError
 from genomelm.interpret.null import counter_rng
+from genomelm.seq.interval import text_lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,15 +37,16 @@ def read_sites(path: str | Path, locus: str) -> list[Site]:
         locus: (l,) letters, read along the locus's strand.
 
     Raises:
-        InputError: a column is missing, a number is not one, or the sequence is not what stands at the offsets.
+        InputError: the file cannot be read, a column is missing, a number is not one, or the sequence is not what
+            stands at the offsets.
     """
     path = Path(path)
     lines = [
         (number, line)
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        for number, line in enumerate(text_lines(path), start=1)
         if line.strip() and not line.startswith("#")
     ]
-    rows = csv.reader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
+    rows = csv.reader((line.rstrip("\r\n") for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
     header = next(rows, [])
     missing = [column for column in ("name", "start", "end", "sequence") if column not in header]
     if missing:

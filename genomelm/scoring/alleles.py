@@ -8,7 +8,7 @@ import numpy as np
 from genomelm.errors import UsageError
 from genomelm.models.model import GenomeModel
 from genomelm.patching.pair import pair as lift
-from genomelm.seq.alphabet import encode, reverse_complement
+from genomelm.seq.alphabet import MASK, encode, reverse_complement
 from genomelm.seq.window import AllelePair
 
 
@@ -17,7 +17,7 @@ class Window:
     """One sequence as a model reads it.
 
     Args:
-        ids: int64 (l,), without BOS.
+        ids: int64 (l,), without BOS; MASK at hidden bases.
         marks: bool (l+1,), True where a patch starts; the last one tells of the byte after the end.
     """
 
@@ -27,7 +27,36 @@ class Window:
     @property
     def key(self) -> bytes:
         """Equal for windows that every model reads alike."""
-        return self.ids.astype(np.uint8).tobytes() + b"|" + np.packbits(self.marks).tobytes()
+        return self.ids.astype(np.uint16).tobytes() + b"|" + np.packbits(self.marks).tobytes()
+
+    @property
+    def size(self) -> int:
+        """Bytes that a model reads, BOS included."""
+        return 1 + len(self.ids)
+
+    def hidden(self, where: np.ndarray | slice) -> "Window":
+        """Return the window with MASK in place of the bases at `where`."""
+        ids = self.ids.copy()
+        ids[where] = MASK
+        return Window(ids, self.marks)
+
+
+@dataclass(frozen=True)
+class WindowPair:
+    """A reference and an alternative window that a model reads together."""
+
+    ref: Window
+    alt: Window
+
+    @property
+    def key(self) -> bytes:
+        """Equal for pairs that every model reads alike."""
+        return len(self.ref.ids).to_bytes(8) + self.ref.key + self.alt.key
+
+    @property
+    def size(self) -> int:
+        """Bytes that a model reads, padding included."""
+        return 2 * max(self.ref.size, self.alt.size)
 
 
 def read_alone(model: GenomeModel, sequence: str) -> Window:
@@ -52,9 +81,9 @@ def read_pair(model: GenomeModel, pair: AllelePair) -> tuple[Window, Window]:
     return ref, lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length)
 
 
-def lifted(ref: Window, alt: str, offset: int, ref_length: int, alt_length: int) -> Window:
+def lifted(ref: Window, alt: str, offset: int, ref_length: int, alt_length: int, alphabet: str = "dna") -> Window:
     """Give `alt` the patches of `ref`, of which it differs by alt_length for ref_length bases at `offset`."""
-    ids = encode(alt)
+    ids = encode(alt, alphabet)
     marks = np.zeros(len(ids) + 1, bool)
     marks[lift(np.flatnonzero(ref.marks[:-1]), offset, ref_length, alt_length, len(ref.ids))] = True
     marks[-1] = ref.marks[-1]

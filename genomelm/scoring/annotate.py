@@ -19,7 +19,7 @@ from genomelm.scoring.allele_scorer import AlleleScorer
 from genomelm.scoring.contigs import ContigMap, check_lengths
 from genomelm.scoring.header import output_header
 from genomelm.scoring.mismatch import MismatchTally
-from genomelm.scoring.output import TBI_LIMIT, VcfOutput, vcf_output
+from genomelm.scoring.output import TBI_LIMIT, VcfOutput, check_output, vcf_output
 from genomelm.scoring.record import Record, finite, parse
 from genomelm.scoring.selection import Selection
 from genomelm.scoring.summary import Summary
@@ -232,6 +232,7 @@ def _refuse_collisions(
         if place in taken and not (name == "output" and taken[place] == "input VCF"):
             raise UsageError(f"{name} {path} is the {taken[place]} as well; choose another name")
         taken[place] = name
+        check_output(place, name)
 
 
 def _warnings(reader: VcfReader, found: Survey, selection: Selection | None, index: Path | None) -> list[str]:
@@ -248,6 +249,4 @@ def _warnings(reader: VcfReader, found: Survey, selection: Selection | None, ind
         )
     elif index is None:
         notes.append("htslib could not index the records (a position or END that it refuses): no index is written")
-    if selection is not None and selection.unknown:
-        notes.append(f"regions name contigs that the reference does not have: {', '.join(selection.unknown[:5])}")
-    return notes
+    return notes if selection is None else notes + selection.notes

@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from genomelm.errors import ResourceError, UsageError
-from genomelm.models.encoding import make_batch
+from genomelm.models.encoding import Batch, make_batch
 from genomelm.models.heads import IGNORED
 from genomelm.models.model import GenomeModel
 from genomelm.runtime import exact_float32
-from genomelm.scoring.alleles import Window, read_alone
+from genomelm.scoring.alleles import Window, WindowPair, read_alone
 from genomelm.seq.alphabet import decode, reverse_complement_ids
 
 log = logging.getLogger(__name__)
@@ -20,54 +21,62 @@ BYTES_AT_ONCE = {"cpu": 1 << 12, "cuda": 1 << 18}
 """Bytes (rows times length) of one forward pass; on a CPU, what stays in its cache."""
 
 Read = Callable[[GenomeModel, Sequence[Window]], list[np.ndarray]]
+Readable = TypeVar("Readable", Window, WindowPair)
 
 
-def read_windows(model: GenomeModel, windows: Sequence[Window], read: Read) -> list[np.ndarray]:
-    """Apply `read` to every window, in chunks, and return its arrays in the windows' order.
+def read_windows(
+    model: GenomeModel,
+    windows: Sequence[Readable],
+    read: Callable[[GenomeModel, Sequence[Readable]], list[np.ndarray]],
+) -> list[np.ndarray]:
+    """Apply `read` to every window (or pair of them), in chunks, and return its arrays in the windows' order.
 
     A chunk that does not fit the device's memory is halved and tried again.
 
     Raises:
         ResourceError: not even one window fits.
     """
-    distinct: dict[bytes, Window] = {}
+    distinct: dict[bytes, Readable] = {}
     keys = [window.key for window in windows]
     for key, window in zip(keys, windows, strict=True):
         distinct.setdefault(key, window)
-    unique = list(distinct.values())
-    order = sorted(range(len(unique)), key=lambda i: -len(unique[i].ids))
+    unique = sorted(distinct.items(), key=lambda item: -item[1].size)
     results: dict[bytes, np.ndarray] = {}
     most = BYTES_AT_ONCE.get(model.device.type, 1 << 16)
     start = 0
     with torch.inference_mode(), exact_float32():
-        while start < len(order):
-            rows = max(1, most // (1 + len(unique[order[start]].ids)))
-            chunk = order[start : start + rows]
+        while start < len(unique):
+            size = unique[start][1].size
+            chunk = unique[start : start + max(1, most // size)]
             try:
-                found = read(model, [unique[i] for i in chunk])
+                found = read(model, [window for _, window in chunk])
             except torch.OutOfMemoryError:
-                most = _halved(chunk, unique)
+                most = _halved(len(chunk), size)
                 torch.cuda.empty_cache()
                 continue
-            for i, values in zip(chunk, found, strict=True):
-                results[unique[i].key] = values
+            for (key, _), values in zip(chunk, found, strict=True):
+                results[key] = values
             start += len(chunk)
     return [results[key] for key in keys]
 
 
-def _halved(chunk: Sequence[int], unique: Sequence[Window]) -> int:
-    length = 1 + len(unique[chunk[0]].ids)
-    if len(chunk) == 1:
+def _halved(rows: int, size: int) -> int:
+    if rows == 1:
         raise ResourceError(
-            f"one window of {length - 1:,} bases does not fit the device's memory; use shorter ones, or --device cpu"
+            f"one window of {size - 1:,} bases does not fit the device's memory; use shorter ones, or --device cpu"
         )
-    log.warning("out of device memory: %d windows at a time instead of %d", len(chunk) // 2, len(chunk))
-    return length * (len(chunk) // 2)
+    log.warning("out of device memory: %d windows at a time instead of %d", rows // 2, rows)
+    return size * (rows // 2)
+
+
+def batch_of(model: GenomeModel, windows: Sequence[Window], references: int = 0) -> Batch:
+    """Return windows as a batch on the model's device; `references` of them, the first, are reference alleles."""
+    return make_batch([w.ids for w in windows], [w.marks for w in windows], references).to(model.device)
 
 
 def byte_log_probabilities(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
     """Return log p(base | bases before it) in nats, float64 (l,) a window; 0 at N, which is left out."""
-    batch = make_batch([w.ids for w in windows], [w.marks for w in windows]).to(model.device)
+    batch = batch_of(model, windows)
     states = model(**batch.inputs(), return_logits=False).hidden_states
     logits = model.head.letter_logits(states[:, :-1])
     target = model.head.targets(batch.ids)  # (b, l), IGNORED at N and at padding
@@ -79,8 +88,24 @@ def byte_log_probabilities(model: GenomeModel, windows: Sequence[Window]) -> lis
 
 def head_outputs(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
     """Return the task head's output, float64 (n,) a window: label's unit for a regression, logits for classes."""
-    batch = make_batch([w.ids for w in windows], [w.marks for w in windows]).to(model.device)
-    return list(model(**batch.inputs()).logits.double().cpu().numpy())
+    return list(model(**batch_of(model, windows).inputs()).logits.double().cpu().numpy())
+
+
+def token_outputs(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
+    """Return a token head's logits, float64 (l, n) a window."""
+    found = model(**batch_of(model, windows).inputs()).logits.double().cpu().numpy()
+    return [row[1 : 1 + len(window.ids)] for row, window in zip(found, windows, strict=True)]
+
+
+def pair_outputs(model: GenomeModel, pairs: Sequence[WindowPair]) -> list[np.ndarray]:
+    """Return a variant-effect head's output, float64 (n,) a pair, in the labels' unit; equal windows give exactly 0."""
+    references = [pair.ref for pair in pairs]
+    if len({window.key for window in references}) == 1:
+        references = references[:1]
+    batch = batch_of(model, [*references, *(pair.alt for pair in pairs)], len(references))
+    found = model(**batch.inputs()).logits.double().cpu().numpy()
+    found[[pair.ref.key == pair.alt.key for pair in pairs]] = 0.0  # two rows of one batch may be rounded differently
+    return list(found)
 
 
 def single(output: np.ndarray) -> float:
@@ -92,18 +117,25 @@ def check_single(model: GenomeModel) -> None:
     """Refuse a task head that `single` cannot turn into one number.
 
     Raises:
-        UsageError: more than one regression target, or more than two classes.
+        UsageError: labels of bases, more than one regression target, or more than two classes.
     """
+    if model.is_language_model:
+        return
+    if model.head_kind == "token_classification":
+        raise UsageError(
+            "the model labels bases, which gives a sequence no single score: use `genomelm predict` (or "
+            "genomelm.predict) for its labels, and a language, regression or variant-effect model for scores"
+        )
     most = 2 if model.head_kind == "sequence_classification" else 1
     outputs = model.config.head["outputs"]
-    if model.head_kind != "causal_lm" and outputs > most:
+    if outputs > most:
         raise UsageError(f"the model's head has {outputs} outputs; a score is one number, or the logit of two classes")
 
 
 def sequence_scores(
     model: GenomeModel, windows: Sequence[Window], reverse: Sequence[Window] | None = None
 ) -> np.ndarray:
-    """Return one number a window, float64 (n,): a task head's output, or a language model's log-likelihood in nats.
+    """Return one number a window, float64 (n,): a sequence head's output, or a causal model's log-likelihood in nats.
 
     A head whose labels hold for both strands gives the mean of both readings.
 

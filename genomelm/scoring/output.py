@@ -14,6 +14,25 @@ TBI_LIMIT = 1 << 29  # bases; a contig longer than 512 Mb needs a .csi index
 _INDEXES = (".tbi", ".csi")
 
 
+def check_output(path: Path, name: str, folder: bool = False) -> None:
+    """Refuse an output that could not be put into place, before anything is computed for it.
+
+    Args:
+        path: the file or folder to write.
+        name: what it is, for the message.
+        folder: whether it is a folder.
+
+    Raises:
+        UsageError: a folder stands where a file is to go or the other way round, or its folder cannot be written.
+    """
+    if path.exists() and path.is_dir() != folder:
+        there, wanted = ("a file", "a folder") if folder else ("a folder", "a file")
+        raise UsageError(f"{name} {path} is {there}; give the name of {wanted}")
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise UsageError(f"{name} {path} cannot be written into {parent}; choose another folder")
+
+
 class VcfOutput:
     """A bgzipped VCF under a temporary name. `finish` moves it and its index into place."""
 

@@ -1,103 +1,71 @@
-"""A model as the scorer of variants: log-likelihood ratios, or differences of a task head's output.
-
-Both alleles are read in one segmentation, the reference's; a segmentation of their own would move boundaries that the
-variant did not touch. Unless one strand is asked for, the score is the mean over the two strands.
-"""
+"""A model as the scorer of variants: log-likelihood ratios, differences of a task head's output, or its effects."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from genomelm.errors import UsageError
 from genomelm.models.model import GenomeModel
 from genomelm.scoring import effects
-from genomelm.scoring.alleles import Window, other_strand, read_pair
-from genomelm.scoring.forward import Read, byte_log_probabilities, check_single, head_outputs, read_windows, single
-from genomelm.seq.genome import Genome
+from genomelm.scoring.alleles import Window, WindowPair, read_pair
+from genomelm.scoring.forward import (
+    Read,
+    byte_log_probabilities,
+    check_single,
+    head_outputs,
+    pair_outputs,
+    read_windows,
+    single,
+)
+from genomelm.scoring.masked import hidden_log_probabilities, hidden_ratio
+from genomelm.scoring.pair_scorer import WIDTH, PairScorer
+from genomelm.seq.alphabet import ALPHABETS
 from genomelm.seq.interval import Interval
-from genomelm.seq.variant import Variant
-from genomelm.seq.window import AllelePair, allele_pair, allele_pair_in
+from genomelm.seq.window import AllelePair
 
-WIDTH = 512
-"""Bases of reference around a variant, unless the user asks for another width."""
+__all__ = [
+    "WIDTH",
+    "EffectScorer",
+    "HeadScorer",
+    "LikelihoodScorer",
+    "MaskedScorer",
+    "PairScorer",
+    "scorer_for",
+]
 
 
-class PairScorer(abc.ABC):
-    """What both scorers share: windows, strands, and one pass over all distinct windows.
+class WindowScorer(PairScorer):
+    """A scorer that reads each window by itself and compares what it read of the two alleles."""
 
-    Args:
-        model: in eval mode, with its patcher.
-        width: reference bases around a variant, where there is no fixed window.
-        window: interval in which every variant is scored, such as an assay's locus.
-        forward_only: read one strand (the window's) instead of both.
-        digest: SHA-256 of the weights, for the provenance.
-
-    Raises:
-        UsageError: the model cannot score variants.
-    """
-
-    tag: str
-    description: str
     read: Read
 
-    def __init__(
-        self,
-        model: GenomeModel,
-        width: int = WIDTH,
-        window: Interval | None = None,
-        forward_only: bool = False,
-        digest: str = "",
-    ) -> None:
-        if model.alphabet != "dna":
-            raise UsageError(f"the model reads {model.alphabet}; variants of a genome need a DNA model")
-        if model.patcher is None:
-            raise UsageError("the model has no patcher; save it with one, or train it with `genomelm pretrain`")
-        if width < 2:
-            raise UsageError(f"a window of {width} bases is too short; use 2 or more")
-        self.model, self.width, self.window, self.forward_only = model, width, window, forward_only
-        self.provenance: Mapping[str, object] = {
-            "model": digest,
-            "patching": model.patcher.fingerprint,
-            "window": str(window) if window else f"{width} bases",
-            "strands": "one" if forward_only else "both",
-            "device": str(model.device),
-            "dtype": str(model.dtype).removeprefix("torch."),
-        }
-
-    def pair(self, genome: Genome, variant: Variant) -> AllelePair:
-        """Return the windows of a variant."""
-        if self.window is not None:
-            return allele_pair_in(genome, variant, self.window)
-        return allele_pair(genome, variant, self.width)
-
-    def score(self, pairs: Sequence[AllelePair]) -> np.ndarray:
-        """Return float64 (n,), one score a pair. No pair's score depends on the others beyond rounding."""
-        read = list(pairs) if self.forward_only else [strand for pair in pairs for strand in (pair, other_strand(pair))]
-        windows: list[Window] = [window for pair in read for window in read_pair(self.model, pair)]
+    def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
+        """Return the effect of each pair on its strand."""
+        windows: list[Window] = [window for pair in pairs for window in read_pair(self.model, pair)]
         found = read_windows(self.model, windows, type(self).read)
-        scores = np.array(
-            [self.effect(pair.offset, *found[2 * i : 2 * i + 2]) for i, pair in enumerate(read)], np.float64
-        )
-        return scores if self.forward_only else effects.strand_average(scores[0::2], scores[1::2])
+        return [self.effect(pair.offset, *found[2 * i : 2 * i + 2]) for i, pair in enumerate(pairs)]
 
     @abc.abstractmethod
     def effect(self, offset: int, ref: np.ndarray, alt: np.ndarray) -> float:
         """Return the score of one strand from what was read of the two windows."""
 
 
-class LikelihoodScorer(PairScorer):
+class LikelihoodScorer(WindowScorer):
     """log p(alternative window) - log p(reference window) in nats; N has no probability and is left out."""
 
     tag = "GLM_LLR"
     description = (
-        "Log-likelihood ratio of alternative to reference over equally many bases, nats; above 0: alternative likelier"
+        "Log-likelihood ratio of alternative to reference over equally many bases, each given those before it "
+        "(causal model), nats; above 0: alternative likelier"
     )
     read = staticmethod(byte_log_probabilities)
 
     def __init__(self, model: GenomeModel, *arguments: object, **options: object) -> None:
         if model.head_kind != "causal_lm":
-            raise UsageError(f"a log-likelihood ratio needs a language model; this one's head is {model.head_kind}")
+            raise UsageError(
+                f"this log-likelihood ratio needs a causal language model; this one's head is {model.head_kind}"
+            )
         super().__init__(model, *arguments, **options)
 
     def effect(self, offset: int, ref: np.ndarray, alt: np.ndarray) -> float:
@@ -105,14 +73,44 @@ class LikelihoodScorer(PairScorer):
         return float(effects.log_likelihood_ratio(ref[offset:], alt[offset:]))
 
 
-class HeadScorer(PairScorer):
-    """Output of a task head for the alternative minus for the reference: label's unit, or logit.
+class MaskedScorer(PairScorer):
+    """log p(alternative bases) - log p(reference bases) in nats, each hidden together with the others that change.
+
+    Equally many bases of both windows are hidden, from the first that changes: as many as the longer allele has.
+    A substitution makes both windows the same, so it costs one pass.
+    """
+
+    tag = "GLM_LLR"
+    description = (
+        "Log-likelihood ratio of alternative to reference over equally many bases, hidden together and given all "
+        "others (masked model), nats; above 0: alternative likelier"
+    )
+
+    def __init__(self, model: GenomeModel, *arguments: object, **options: object) -> None:
+        if model.head_kind != "masked_lm":
+            raise UsageError(f"this scorer needs a masked language model; this one's head is {model.head_kind}")
+        super().__init__(model, *arguments, **options)
+
+    def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
+        """Return the log-likelihood ratio of each pair on its strand."""
+        letters = ALPHABETS[self.model.alphabet].ids
+        sites, windows = [], []
+        for pair in pairs:
+            both = read_pair(self.model, pair)
+            longest = max(pair.ref_length, pair.alt_length)
+            site = slice(pair.offset, min(pair.offset + longest, *(len(window.ids) for window in both)))
+            sites.append([window.ids[site] for window in both])
+            windows += [window.hidden(site) for window in both]
+        found = read_windows(self.model, windows, hidden_log_probabilities)
+        return [hidden_ratio(found[2 * i], ref, found[2 * i + 1], alt, letters) for i, (ref, alt) in enumerate(sites)]
+
+
+class TaskScorer(PairScorer):
+    """What the scorers of task heads share: the tag, and which strands are read.
 
     Both strands are read where the task's labels hold for both. In a fixed window only the window's own
     strand is read, as the labels were measured on it.
     """
-
-    read = staticmethod(head_outputs)
 
     def __init__(
         self,
@@ -123,20 +121,46 @@ class HeadScorer(PairScorer):
         digest: str = "",
     ) -> None:
         head = model.config.head
-        if model.head_kind == "causal_lm":
+        if model.is_language_model:
             raise UsageError("this is a language model, without a task head; fine-tune it, or score log-likelihoods")
-        classes = model.head_kind == "sequence_classification"
         check_single(model)
         one_strand = forward_only or window is not None or not head["two_strands"]
         super().__init__(model, width, window, one_strand, digest)
-        task = head["task"] or ("class" if classes else "value")
-        self.tag = f"GLM_{task.upper().replace('-', '_')}"
-        unit = "logit" if classes else "unit of the training labels"
-        self.description = f"Prediction of task {task} for the alternative minus for the reference, {unit}"
+        classes = model.head_kind == "sequence_classification"
+        self.task = head["task"] or ("class" if classes else "value")
+        self.tag = f"GLM_{self.task.upper().replace('-', '_')}"
+        self.unit = "logit" if classes else "unit of the training labels"
+
+
+class HeadScorer(TaskScorer, WindowScorer):
+    """Output of a task head for the alternative minus for the reference: label's unit, or logit."""
+
+    read = staticmethod(head_outputs)
+
+    def __init__(self, model: GenomeModel, *arguments: object, **options: object) -> None:
+        super().__init__(model, *arguments, **options)
+        self.description = f"Prediction of task {self.task} for the alternative minus for the reference, {self.unit}"
 
     def effect(self, offset: int, ref: np.ndarray, alt: np.ndarray) -> float:
         """Subtract the outputs."""
         return float(effects.difference(single(ref), single(alt)))
+
+
+class EffectScorer(TaskScorer):
+    """Output of a variant-effect head, which reads both alleles together, in the labels' unit."""
+
+    def __init__(self, model: GenomeModel, *arguments: object, **options: object) -> None:
+        super().__init__(model, *arguments, **options)
+        self.description = f"Effect of the alternative against the reference on task {self.task}, {self.unit}"
+
+    def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
+        """Return the effect of each pair on its strand."""
+        read = [WindowPair(*read_pair(self.model, pair)) for pair in pairs]
+        return [single(output) for output in read_windows(self.model, read, pair_outputs)]
+
+
+SCORERS = {"causal_lm": LikelihoodScorer, "masked_lm": MaskedScorer, "variant_effect": EffectScorer}
+"""Head kind -> its scorer; other heads are scored by the difference of their outputs."""
 
 
 def scorer_for(
@@ -146,6 +170,9 @@ def scorer_for(
     forward_only: bool = False,
     digest: str = "",
 ) -> PairScorer:
-    """Return the scorer that fits the model's head."""
-    kind = LikelihoodScorer if model.head_kind == "causal_lm" else HeadScorer
-    return kind(model, width, window, forward_only, digest)
+    """Return the scorer that fits the model's head.
+
+    Raises:
+        UsageError: the head gives no single number, or the model cannot score variants.
+    """
+    return SCORERS.get(model.head_kind, HeadScorer)(model, width, window, forward_only, digest)

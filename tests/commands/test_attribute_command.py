@@ -101,3 +101,35 @@ def test_models_that_do_not_belong_together_are_refused(tiny_fasta, task_model_d
     twice = run(task_model_dirs[0], task_model_dirs[0], *common)
     assert twice.exit_code == 2
     assert "twice" in twice.stderr
+
+
+def attributed_summary(model, tiny_fasta, tmp_path) -> dict:
+    model.save_pretrained(tmp_path / "m")
+    options = ["--interval", "c2:101-108", "-o", tmp_path / "out", "--shuffles", 2, "--steps", 1]
+    result = run(tmp_path / "m", "-r", tiny_fasta, *options)
+    assert result.exit_code == 0, result.output
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["gradient"] is None
+    assert summary["ism_brute_force"]["max_abs_difference"] < 1e-5
+    return summary
+
+
+def test_a_masked_model_is_attributed_in_nats(tiny_fasta, masked_model, tmp_path):
+    summary = attributed_summary(masked_model, tiny_fasta, tmp_path)
+    assert summary["locus"]["unit"] == "nats"
+    assert summary["reference_score"] < 0
+    assert summary["shuffled"]["n"] == 2
+
+
+def test_a_pair_model_is_attributed_against_the_locus_itself(tiny_fasta, effect_model, tmp_path):
+    summary = attributed_summary(effect_model, tiny_fasta, tmp_path)
+    assert summary["locus"]["unit"] == "pair label"
+    assert (summary["reference_score"], summary["shuffled"]) == (0, None)
+
+
+def test_a_model_that_labels_bases_is_refused(tiny_fasta, token_model, tmp_path):
+    token_model.save_pretrained(tmp_path / "m")
+    result = run(tmp_path / "m", "-r", tiny_fasta, "--interval", "c2:101-112", "-o", tmp_path / "o")
+    assert result.exit_code == 2
+    assert "labels bases" in result.stderr
+    assert not (tmp_path / "o").exists()

@@ -1,5 +1,6 @@
 """`genomelm predict`: a table for a FASTA file."""
 
+import copy
 import csv
 import json
 import math
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 import genomelm
 from genomelm import cli
+from genomelm.models import HyenaGLTConfig, HyenaGLTForCausalLM
 
 SEQUENCES = {"one": "ACGTTGACATATAATGCAGG" * 4, "two": "GATTACANNGATTACA" * 3, "none": "N" * 30, "lower": "acgtac" * 9}
 
@@ -73,3 +75,68 @@ def test_a_missing_model_or_file_is_one_line(fasta, language_model_dir, tmp_path
     result = run(tmp_path / "no.fa", "-m", language_model_dir)
     assert result.exit_code == 3
     assert result.stderr.count("\n") == 1
+
+
+def saved(model, path):
+    model.save_pretrained(path)
+    return path
+
+
+def test_a_masked_model_gives_its_pseudo_likelihood_and_says_so(fasta, masked_model, tmp_path):
+    result = run(fasta, "-m", saved(masked_model, tmp_path / "m"))
+    assert result.exit_code == 0, result.output
+    expected = genomelm.log_likelihood(masked_model, list(SEQUENCES.values()))
+    found = [float(row["pseudo_log_likelihood"]) for row in rows_of(result.stdout)]
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def test_a_head_that_labels_bases_gives_a_row_a_base(fasta, token_model, tmp_path):
+    result = run(fasta, "-m", saved(token_model, tmp_path / "m"), "-o", tmp_path / "out.tsv")
+    assert result.exit_code == 0, result.output
+    assert "4 sequences" in result.stdout
+    rows = rows_of((tmp_path / "out.tsv").read_text())
+    assert "".join(row["base"] for row in rows) == "".join(SEQUENCES.values()).upper()
+    assert [int(row["position"]) for row in rows if row["name"] == "none"] == list(range(1, 31))
+    expected = np.concatenate(genomelm.predict(token_model, list(SEQUENCES.values())))
+    found = np.array([[float(row[f"logit_{i}"]) for i in range(3)] for row in rows])
+    assert np.abs(found - expected).max() < 1e-5
+    assert [sum(float(row[f"probability_{i}"]) for i in range(3)) for row in rows] == pytest.approx([1] * len(rows))
+
+
+def test_a_pair_model_compares_sequences_with_its_tasks_reference(fasta, effect_model, tmp_path):
+    refused = run(fasta, "-m", saved(effect_model, tmp_path / "m"))
+    assert refused.exit_code == 2
+    assert "no reference to compare a sequence with" in refused.stderr
+    model = copy.copy(effect_model)
+    model.config = copy.deepcopy(effect_model.config)
+    model.config.head["reference"] = SEQUENCES["one"]
+    result = run(fasta, "-m", saved(model, tmp_path / "with"))
+    assert result.exit_code == 0, result.output
+    effects = [float(row["effect"]) for row in rows_of(result.stdout)]
+    assert effects[0] == 0
+    assert effects == pytest.approx(genomelm.predict(model, list(SEQUENCES.values()))[:, 0], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "text", "foreign"),
+    [
+        ("rna", ">a\nGGCUAAGCUU\n>b\nggctaagctt\n", ">a\nGGCUAAGCUU\n>p\nGGCUMKVLEF\n"),
+        ("protein", ">a\nMKVLAAGIVGLPNVGKSTLFX*\n>b\nmkvl\n", ">a\nMKVLAAGIVG\n>n\nACGTTGACATATAATGCAGG\n"),
+    ],
+)
+def test_rna_and_protein_records_go_to_models_of_their_alphabet(alphabet, text, foreign, stride_patcher, tmp_path):
+    shell = {"alphabet": alphabet, "local_width": 16, "local_heads": 2, "width": 16, "kmers": [2]}
+    model = HyenaGLTForCausalLM(HyenaGLTConfig(shell, {"layers": 1, "hidden": 16}), stride_patcher).eval()
+    (tmp_path / "in.fa").write_text(text)
+    result = run(tmp_path / "in.fa", "-m", saved(model, tmp_path / "m"))
+    assert result.exit_code == 0, result.output
+    found = [float(row["log_likelihood"]) for row in rows_of(result.stdout)]
+    sequences = text.split("\n")[1::2]
+    assert found == pytest.approx(genomelm.log_likelihood(model, sequences), rel=1e-5)
+    if alphabet == "rna":
+        assert found[0] == found[1]
+    (tmp_path / "other.fa").write_text(foreign)
+    refused = run(tmp_path / "other.fa", "-m", tmp_path / "m", "-o", tmp_path / "out.tsv")
+    assert refused.exit_code == 3
+    assert f"other.fa: {foreign.split('>')[2][0]}: " in refused.stderr
+    assert not (tmp_path / "out.tsv").exists()

@@ -165,3 +165,40 @@ def test_a_vcf_of_another_assembly_stops_with_4(tiny_fasta, language_model_dir, 
     assert code == 4
     assert "assembly" in stderr
     assert not out.exists()
+
+
+def header_of(path) -> str:
+    with pysam.BGZFile(str(path), "rb") as stream:
+        return next(line for line in stream.read().decode().splitlines() if line.startswith("##INFO=<ID=GLM_"))
+
+
+def score_spread(model_dir, text: str, tag: str, tiny_fasta, vcf, tmp_path) -> float:
+    """Score a VCF, hold the header's description against `text`, and return the range of the scores."""
+    out = tmp_path / "out.vcf.gz"
+    code, _, stderr = run(vcf, "-r", tiny_fasta, "-m", model_dir, "-o", out, "--width", 40, "--threads", 1)
+    assert (code, stderr) == (0, "")
+    assert text in header_of(out)
+    return np.ptp([[float(value) for value in info(record)[tag].split(",")] for record in records_of(out)[:-3]])
+
+
+def test_the_header_tells_a_masked_likelihood_from_a_causal_one(
+    tiny_fasta, language_model_dir, masked_model, vcf, tmp_path
+):
+    masked_model.save_pretrained(tmp_path / "m")
+    common = ["GLM_LLR", tiny_fasta, vcf, tmp_path]
+    assert score_spread(tmp_path / "m", "hidden together and given all others (masked model)", *common) > 1e-3
+    assert score_spread(language_model_dir, "each given those before it (causal model)", *common) > 1e-3
+
+
+def test_a_pair_model_scores_with_its_own_output(tiny_fasta, effect_model, vcf, tmp_path):
+    effect_model.save_pretrained(tmp_path / "m")
+    text = "Effect of the alternative against the reference on task pair, unit of the training labels"
+    assert score_spread(tmp_path / "m", text, "GLM_PAIR", tiny_fasta, vcf, tmp_path) > 1e-3
+
+
+def test_a_model_that_labels_bases_scores_no_vcf(tiny_fasta, token_model, vcf, tmp_path):
+    token_model.save_pretrained(tmp_path / "m")
+    code, _, stderr = run(vcf, "-r", tiny_fasta, "-m", tmp_path / "m", "-o", tmp_path / "out.vcf.gz")
+    assert code == 2
+    assert "use `genomelm predict`" in stderr
+    assert not (tmp_path / "out.vcf.gz").exists()

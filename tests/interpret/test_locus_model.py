@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+import genomelm
+from genomelm.errors import UsageError
 from genomelm.interpret import gradients, ism
 from genomelm.interpret import locus_model as locus_model_room
+from genomelm.interpret.locus import LocusSettings, explain
 from genomelm.interpret.locus_model import locus_model, pair_predictor, with_random_weights
 from genomelm.models.encoding import make_batch
 from genomelm.models.soft import embedding_offset, mixed_kmers
@@ -136,3 +139,40 @@ def test_a_two_strand_head_is_attributed_on_both_with_the_references_patches(two
     assert mirrored_others == pytest.approx(others, abs=1e-5)
     locus = locus_model("x", two_strand_model, reference)
     assert locus.score_of(ism.one_hot(reference)) == pytest.approx(score, abs=1e-4)
+
+
+def test_a_masked_model_gives_the_reference_its_pseudo_likelihood_and_alternates_what_hidden_letters_differ_by(
+    masked_model,
+):
+    mutated = "TT" + SEQUENCE[2:]
+    own, (same, changed, first, second) = pair_predictor(masked_model)(
+        SEQUENCE, [SEQUENCE, mutated, "T" + SEQUENCE[1:], SEQUENCE[0] + "T" + SEQUENCE[2:]]
+    )
+    assert own == same == pytest.approx(genomelm.log_likelihood(masked_model, [SEQUENCE])[0], abs=1e-4)
+    window = read_alone(masked_model, SEQUENCE)
+    hidden = window.hidden(slice(0, 2))
+    with torch.no_grad():
+        logits = masked_model(**make_batch([hidden.ids], [hidden.marks]).inputs()).logits[0, 1:3].double()
+    gained = sum(float(row[ord("T")] - row[ord(base)]) for row, base in zip(logits, SEQUENCE[:2], strict=True))
+    assert changed - own == pytest.approx(gained, abs=1e-4)
+    assert changed - own != pytest.approx(first + second - 2 * own, abs=1e-4)  # hidden together, not one by one
+    assert locus_model("masked", masked_model, SEQUENCE).gradient_of is None
+
+
+def test_a_pair_model_gives_the_reference_zero_and_has_no_score_of_shuffles(effect_model):
+    found = locus_model("pair", effect_model, SEQUENCE)
+    assert (found.gradient_of, found.relative) == (None, True)
+    own, (same, changed) = found.predict_pairs(SEQUENCE, [SEQUENCE, "T" + SEQUENCE[1:]])
+    assert own == same == 0
+    assert changed == pytest.approx(-found.predict_pairs("T" + SEQUENCE[1:], [SEQUENCE])[1][0], abs=1e-5)
+    assert abs(changed) > 1e-3
+    settings = LocusSettings(faithfulness_seeds=2, faithfulness_points=3, shuffles=3)
+    _, summary = explain(SEQUENCE, [found], settings=settings)
+    assert summary["shuffled"] is None
+    assert summary["reference_score"] == 0
+    assert summary["ism_brute_force"]["max_abs_difference"] < 1e-5
+
+
+def test_a_head_that_labels_bases_is_not_attributed(token_model):
+    with pytest.raises(UsageError, match="labels bases"):
+        pair_predictor(token_model)

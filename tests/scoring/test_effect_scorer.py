@@ -1,0 +1,139 @@
+"""Heads that read both alleles, and heads that label bases: what they score, and what they refuse."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+import genomelm
+from genomelm.errors import UsageError
+from genomelm.models.encoding import make_batch
+from genomelm.scoring.alleles import WindowPair, other_strand, read_alone, read_pair
+from genomelm.scoring.forward import pair_outputs, read_windows
+from genomelm.scoring.scorer import EffectScorer, HeadScorer, scorer_for
+from genomelm.seq.genome import Genome
+from genomelm.seq.interval import Interval
+from genomelm.seq.variant import Variant
+
+WINDOW = Interval("c1", 300, 340, "-")
+OTHER = {"A": "C", "C": "G", "G": "T", "T": "A"}
+SEQUENCES = ["ACGTTGACATATAATGCAGG", "GATTACANNGATTACA", "A", ""]
+
+
+@pytest.fixture(scope="module")
+def genome(tiny_fasta):
+    with Genome(tiny_fasta) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def scorer(effect_model):
+    return scorer_for(effect_model, width=40)
+
+
+@pytest.fixture(scope="module")
+def pairs(scorer, genome):
+    found = []
+    for place in (0, 500, 1200):
+        ref = genome.fetch(Interval("c1", place, place + 4)).upper()
+        alts = (
+            (ref[0], OTHER[ref[0]]),
+            (ref[:2], OTHER[ref[0]] + OTHER[ref[1]]),
+            (ref[0], ref[0] + "GAT"),
+            (ref, ref[0]),
+        )
+        found += [Variant("c1", place + 1, *alleles) for alleles in alts]
+    return [scorer.pair(genome, variant) for variant in found]
+
+
+def output(model, ref, alt) -> float:
+    with torch.no_grad():
+        batch = make_batch([ref.ids, alt.ids], [ref.marks, alt.marks], references=1)
+        return model(**batch.inputs()).logits.item()
+
+
+def test_the_score_is_the_output_for_the_reference_and_alternative_rows(effect_model, scorer, pairs):
+    assert isinstance(scorer, EffectScorer)
+    assert scorer.tag == "GLM_PAIR"
+    for pair, score in zip(pairs, scorer.score(pairs), strict=True):
+        assert score == pytest.approx(output(effect_model, *read_pair(effect_model, pair)), abs=1e-5)
+        assert abs(score) > 1e-3
+
+
+def test_exchanging_the_alleles_changes_the_sign_and_no_change_scores_zero(effect_model, pairs):
+    read = [read_pair(effect_model, pair) for pair in pairs]
+
+    def scores(windows) -> np.ndarray:
+        return np.concatenate(read_windows(effect_model, [WindowPair(*both) for both in windows], pair_outputs))
+
+    assert np.abs(scores(read) + scores([(alt, ref) for ref, alt in read])).max() < 1e-5
+    assert (scores([(ref, ref) for ref, _ in read]) == 0).all()
+    for size in range(2, 30):
+        alone = read_alone(effect_model, ("ACGTTGACATATAATGCAGG" * 2)[:size])
+        assert scores([(alone, alone)]) == 0
+
+
+def test_scores_do_not_depend_on_the_batch_or_on_a_shared_reference(scorer, genome, pairs):
+    base = genome.fetch(Interval("c1", 700, 701))
+    shared = [scorer.pair(genome, Variant("c1", 701, base, alt)) for alt in "ACGT" if alt != base]
+    together = scorer.score([*pairs, *shared])
+    alone = np.concatenate([scorer.score([pair]) for pair in [*pairs, *shared]])
+    assert np.abs(together - alone).max() < 1e-5
+    assert np.abs(scorer.score(shared) - alone[len(pairs) :]).max() < 1e-5
+
+
+def test_both_strands_are_read_where_the_labels_hold_for_both(effect_model, genome, pairs):
+    assert scorer_for(effect_model, width=40).forward_only
+    model = copy.copy(effect_model)
+    model.config = copy.deepcopy(effect_model.config)
+    model.config.head["two_strands"] = True
+    both = scorer_for(model, width=40)
+    one = scorer_for(model, width=40, forward_only=True)
+    mean = (one.score(pairs) + one.score([other_strand(pair) for pair in pairs])) / 2
+    assert np.abs(both.score(pairs) - mean).max() < 1e-5
+    assert scorer_for(model, window=WINDOW).forward_only
+
+
+def test_saturation_and_attribution_of_a_fixed_window_agree(effect_model, genome, tiny_fasta):
+    saturated = genomelm.saturate(effect_model, tiny_fasta, WINDOW, window=WINDOW)
+    attributed = genomelm.attribute(effect_model, [genome.fetch(WINDOW)])[0]
+    assert np.abs(saturated - attributed).max() < 1e-5
+    assert ((saturated == 0).sum(1) == 1).all()
+
+
+def test_a_sequence_is_compared_with_the_tasks_reference(effect_model):
+    with pytest.raises(UsageError, match="no reference to compare"):
+        genomelm.predict(effect_model, SEQUENCES[:1])
+    model = copy.copy(effect_model)
+    model.config = copy.deepcopy(effect_model.config)
+    model.config.head["reference"] = SEQUENCES[0]
+    found = genomelm.predict(model, [SEQUENCES[0], "T" + SEQUENCES[0][1:], SEQUENCES[1]])
+    assert found.shape == (3, 1)
+    assert found[0, 0] == 0
+    reference, changed = (read_alone(model, sequence) for sequence in (SEQUENCES[0], "T" + SEQUENCES[0][1:]))
+    assert found[1, 0] == pytest.approx(output(model, reference, changed), abs=1e-5)
+
+
+def test_a_head_that_labels_bases_predicts_them_and_scores_nothing(token_model, tiny_fasta):
+    found = genomelm.predict(token_model, SEQUENCES)
+    assert [f.shape for f in found] == [(len(sequence), 3) for sequence in SEQUENCES]
+    for sequence, values in zip(SEQUENCES, found, strict=True):
+        window = read_alone(token_model, sequence)
+        with torch.no_grad():
+            expected = token_model(**make_batch([window.ids], [window.marks]).inputs()).logits[0, 1:]
+        assert np.abs(values - expected.numpy()).max(initial=0) < 1e-5
+    for refused in (
+        lambda: scorer_for(token_model),
+        lambda: genomelm.attribute(token_model, SEQUENCES),
+        lambda: genomelm.saturate(token_model, tiny_fasta, "c1:1-9"),
+    ):
+        with pytest.raises(UsageError, match="labels bases.*genomelm predict"):
+            refused()
+
+
+def test_a_language_model_has_no_task_scorer(masked_model, language_model):
+    for model in (masked_model, language_model):
+        for kind in (HeadScorer, EffectScorer):
+            with pytest.raises(UsageError, match="without a task head"):
+                kind(model)
