@@ -1,4 +1,4 @@
-"""`genomelm report`: turn a results directory into one self-contained HTML page, JSON and text."""
+"""`genomelm report`: one model's folder, or several side by side, as one self-contained HTML page, JSON and text."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,42 +7,77 @@ import typer
 
 
 def report(
-    results: Annotated[Path, typer.Argument(help="Results directory of a run.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Folder of one model; several are put side by side.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")],
     json_file: Annotated[
         Path | None, typer.Option("--json", help="JSON of every number on the page (default: beside the page).")
     ] = None,
     summary: Annotated[
-        Path | None, typer.Option("--summary", help="Folder for summary.json and summary.txt (default: RESULTS).")
+        Path | None,
+        typer.Option(
+            "--summary", help="Folder for summary.json and summary.txt (default: FOLDER; of several: the page's)."
+        ),
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", help="Title of the page.")] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="The page of models side by side for one FOLDER too.")
+    ] = False,
+    readme: Annotated[
+        Path | None, typer.Option("--readme", help="Side by side: Markdown file whose figures are written anew.")
+    ] = None,
+    patch_summary: Annotated[
+        Path | None, typer.Option("--patch-summary", help="One model: summary.json of its patches.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="One model: folder of the data's *.provenance.json.")
+    ] = None,
+    benchmarks: Annotated[
+        Path | None, typer.Option("--benchmarks", help="One model: folder of its benchmark files.")
     ] = None,
     expect: Annotated[
-        list[str] | None, typer.Option("--expect", help="File under RESULTS whose absence is a warning; repeatable.")
+        list[str] | None,
+        typer.Option("--expect", help="One model: file under FOLDER whose absence is a warning; repeatable."),
     ] = None,
-    title: Annotated[str, typer.Option("--title", help="Title of the page.")] = "genomelm report",
-    readme: Annotated[
-        Path | None, typer.Option("--readme", help="Markdown file whose table of figures is written anew.")
-    ] = None,
-    top: Annotated[int, typer.Option("--top", min=0, help="Variants listed a scored file, by |score|.")] = 200,
+    top: Annotated[
+        int, typer.Option("--top", min=0, help="One model: variants listed a scored file, by |score|.")
+    ] = 200,
 ) -> None:
-    """Write the report of a run: verdict strip, held-out figures, loci, variants and known sites.
+    """Write the report of a model (verdict strip, held-out figures, loci, variants, known sites), or of several side by
+    side, from the reports that each of them has at FOLDER/report/.
 
     Runs no model and opens no connection. A missing input is a warning in the report, not an error.
     """
-    from genomelm.report.build import write
-    from genomelm.report.readme import update
-    from genomelm.report.summary import shorten
+    from genomelm.errors import UsageError
 
-    made = write(
-        results,
-        output,
-        json_path=json_file,
-        summary_dir=summary,
-        title=title,
-        top=top,
-        expected=tuple(expect or ()),
-    )
-    if readme is not None:
-        update(readme, shorten(made))
+    if compare or len(folders) > 1:
+        from genomelm.report import comparison_page
+        from genomelm.report.readme import update
+
+        own = {"--patch-summary": patch_summary, "--data": data, "--benchmarks": benchmarks, "--expect": expect}
+        if wrong := [option for option, value in own.items() if value]:
+            raise UsageError(f"{', '.join(wrong)}: of one model's report only; give one FOLDER, without --compare")
+        made = comparison_page.write(folders, output, json_path=json_file, summary_dir=summary, title=title)
+        if readme is not None:
+            update(readme, made)
+    else:
+        from genomelm.report import build
+
+        if readme is not None:
+            raise UsageError("--readme takes its figures from models side by side: give several FOLDERs, or --compare")
+        made = build.write(
+            folders[0],
+            output,
+            json_path=json_file,
+            summary_dir=summary,
+            title=title,
+            top=top,
+            expected=tuple(expect or ()),
+            patch_summary=patch_summary,
+            data=data,
+            benchmarks=benchmarks,
+        )
     counts = made["counts"]
     typer.echo(
         f"{output}: {made['verdict'].upper()} ({counts['pass']} pass, {counts['warn']} warn, {counts['fail']} fail)"

@@ -107,29 +107,46 @@ def histogram(
     return figure(WIDTH, HEIGHT, title, parts)
 
 
-def intervals(rows: Sequence[dict], title: str, x_label: str, zero: bool = False) -> Markup | None:
-    """Draw {"name", "value", "low", "high"} rows as dots with interval bars; `zero` adds a line at 0."""
+def intervals(
+    rows: Sequence[dict],
+    title: str,
+    x_label: str,
+    *,
+    own: int = 1,
+    zero: bool = False,
+    mark: tuple[str, float] | None = None,
+) -> Markup | None:
+    """Draw {"name", "value", "low", "high"} rows as dots with interval bars; None without rows.
+
+    Args:
+        own: so many rows, from the first, are coloured; those after them are what they stand beside.
+        zero: add a line at 0. mark: add a dashed line (name, x).
+    """
     rows = [row for row in rows if row.get("value") is not None]
     if not rows:
         return None
-    left, step = 172, 28
-    found = [row[key] for row in rows for key in ("value", "low", "high") if row.get(key) is not None] + (
-        [0.0] if zero else []
-    )
+    names = [str(row["name"]) for row in rows]
+    names = [name if len(name) <= 32 else name[:31] + "…" for name in names]
+    left, step, top = max(172, 14 + 6.8 * max(map(len, names))), 28, 20 if mark else 6
+    found = [row[key] for row in rows for key in ("value", "low", "high") if row.get(key) is not None]
+    found += ([0.0] if zero else []) + ([mark[1]] if mark else [])
     pad = 0.08 * (max(found) - min(found)) or 0.05
-    bottom = 14 + step * len(rows)
+    bottom = top + 8 + step * len(rows)
     x = _Scale(min(found) - pad, max(found) + pad, left, WIDTH - RIGHT)
     parts = []
     for value in ticks(x.low, x.high):
-        parts.append(line(x(value), 6, x(value), bottom, stroke="#d9dee5"))
+        parts.append(line(x(value), top, x(value), bottom, stroke="#d9dee5"))
         parts.append(text(x(value), bottom + 16, tick_label(value), text_anchor="middle"))
     if zero:
-        parts.append(line(x(0), 6, x(0), bottom, stroke=GREY))
+        parts.append(line(x(0), top, x(0), bottom, stroke=GREY))
+    if mark:
+        parts.append(line(x(mark[1]), top, x(mark[1]), bottom, stroke=SERIES[1][0], stroke_dasharray="6 4"))
+        anchor = "end" if x(mark[1]) > (left + WIDTH) / 2 else "start"
+        parts.append(text(x(mark[1]), top - 6, mark[0], text_anchor=anchor, class_="mark"))
     for i, row in enumerate(rows):
-        middle = 6 + step * (i + 0.5)
-        colour = SERIES[0][0] if i == 0 else GREY
-        name = str(row["name"])
-        parts.append(text(left - 10, middle + 4, name if len(name) <= 24 else name[:23] + "…", text_anchor="end"))
+        middle = top + step * (i + 0.5)
+        colour = SERIES[0][0] if i < own else GREY
+        parts.append(text(left - 10, middle + 4, names[i], text_anchor="end"))
         if row.get("low") is not None and row.get("high") is not None:
             parts.append(line(x(row["low"]), middle, x(row["high"]), middle, stroke=colour, stroke_width=3))
         parts.append(tag("circle", cx=x(row["value"]), cy=middle, r=5.0, fill=colour))

@@ -1,24 +1,32 @@
 """The results layout and its JSON formats: the one place that knows which file holds what.
 
-Under the results directory (every file may be absent; each absence is a warning in the report):
+Under the folder of one model (every file may be absent; each absence is a warning in the report):
 
-patch/summary.json               {"training": {"mean", "wanted_mean", ...}, "segmentation", ..., "provenance"}
-pretrain/metrics.json            any numbers, "provenance"
+pretrain/metrics.json            {"family", "objective", "parameters", "kmer_table_parameters", "bases",
+                                  "kbases_per_second", ...}, "provenance"
 pretrain/log.jsonl               one object a line: step, bases, train_bits, test_bits (sometimes), seconds, lr
-evaluate/language_model.json     {"bases", "bits_per_base": INTERVAL, "count_model": INTERVAL, "uniform": 2.0,
-                                  "published": {"name", "value"}, "difference": INTERVAL (model minus count model),
-                                  (difference is optional)
-                                  "ablations": {name: {"value", "delta", "low", "high"}}, "provenance"}
-evaluate/{task}.json             {"task", "metric", "target": {"text", "value"}, "model": INTERVAL + "seeds",
-                                  "baselines": {name: INTERVAL}, "difference": {"baseline"} + INTERVAL,
-                                  "n_train", "n_test", "provenance"}
+evaluate/language_model.json     {"family", "objective": "causal" or "masked", "bases", "bits_per_base": INTERVAL,
+                                  "count_model": INTERVAL, "uniform": 2.0, "published": {"name", "value"},
+                                  "difference": INTERVAL (model minus count model; optional),
+                                  "ablations": {name: {"value", "delta", "low", "high"}},
+                                  "long": {"window", "patches", "blocks", "sparsity", "bits_per_base": INTERVAL,
+                                  "windows", "without_{operator}": {"value", "delta", "low", "high"}} (optional),
+                                  "provenance"}; a masked model is never held against what predicts from the left
+evaluate/{task}.json             {"task", "kind", "alphabet", "metric", "target": {"text", "value"},
+                                  "model": INTERVAL + "seeds", "baselines": {name: INTERVAL},
+                                  "difference": {"baseline"} + INTERVAL, "n_train", "n_test", "provenance"}
+finetune/{task}/seed{n}/         the runs of a task, model/config.json among them
 score/{name}.summary.json        {"records_in", "records_out", "dropped", "statuses": {status: alleles}, "scored",
                                   "seconds", "rate", "warnings", "provenance"}: genomelm.scoring.summary
 score/{name}.tsv                 contig, pos, id, ref, alt, status, score ("." for none)
 interpret/{name}/                as genomelm.interpret.results.write leaves it
-data/{file}.provenance.json      {"name", "file", "bytes", "sha256", "licence", "citation", "url", "notes",
+
+Beside it, named by options, because several models share them or they lie elsewhere:
+
+patch summary                    {"config": {"mode"}, "training": {"mean", "wanted_mean", ...}, "provenance"}
+DATA/{file}.provenance.json      {"name", "file", "bytes", "sha256", "licence", "citation", "url", "notes",
                                   "provenance"}: `genomelm fetch`
-benchmarks/**/*.tsv              Snakemake's benchmark files
+BENCHMARKS/**/*.tsv              Snakemake's benchmark files
 INTERVAL is {"value", "low", "high"}: a bootstrap confidence interval.
 """
 
@@ -90,32 +98,58 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """Everything that the report reads, each part present or with its reason."""
+    """Everything that the report of a model reads, each part present or with its reason."""
 
     root: Path
     patching: Part
     pretraining: Part
     language_model: Part
-    ablation: Part
     log: list[dict]
     tasks: dict[str, Part]
     scores: dict[str, Part]
     loci: dict[str, Part]
     data: list[Part]
+    benchmarks: Path | None
+    scratch: bool
+    """Trained on its tasks from random weights: it has no language model, and none is missed."""
+
+    @property
+    def name(self) -> str:
+        """The model's name: its folder's."""
+        return self.root.resolve().name
+
+    @property
+    def family(self) -> str | None:
+        """The model's family as its results name it."""
+        return self._text("family") or self._configured_family()
+
+    @property
+    def masked(self) -> bool:
+        """Whether the language model predicts hidden bases from both sides."""
+        return self._text("objective") == "masked"
+
+    def _text(self, key: str) -> str | None:
+        found = self.language_model.optional(key) or self.pretraining.optional(key)
+        return found if isinstance(found, str) else None
+
+    def _configured_family(self) -> str | None:
+        for path in sorted(self.root.glob("finetune/*/*/model/config.json")):
+            kind = read_part(path, path.name).optional("model_type")
+            return kind.removeprefix("genomelm_") if isinstance(kind, str) else None
+        return None
 
 
-def read_part(root: Path, relative: str) -> Part:
-    """Read one JSON object; a missing or broken file becomes a reason."""
-    path = root / relative
+def read_part(path: Path, shown: str) -> Part:
+    """Read one JSON object, called `shown` in the report; a missing or broken file becomes a reason."""
     if not path.is_file():
-        return Part(relative, None, f"{relative} is missing")
+        return Part(shown, None, f"{shown} is missing")
     try:
         value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number, parse_float=_finite)
     except (ValueError, OSError) as error:
-        return Part(relative, None, f"{relative} cannot be read: {error}")
+        return Part(shown, None, f"{shown} cannot be read: {error}")
     if not isinstance(value, dict):
-        return Part(relative, None, f"{relative} is not a JSON object")
-    return Part(relative, value)
+        return Part(shown, None, f"{shown} is not a JSON object")
+    return Part(shown, value)
 
 
 def _no_number(text: str) -> None:
@@ -127,33 +161,52 @@ def _finite(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def read(root: str | Path) -> Results:
-    """Read a results directory.
+def read(
+    root: str | Path,
+    *,
+    patch_summary: Path | None = None,
+    data: Path | None = None,
+    benchmarks: Path | None = None,
+) -> Results:
+    """Read the folder of one model.
+
+    Args:
+        patch_summary: summary.json of the model's patches. data: folder of *.provenance.json files.
+        benchmarks: folder of this model's benchmark files.
+
+    A model counts as trained from scratch when it has runs of tasks, and nothing says that a language model was
+    asked for: neither the folder pretrain/ nor evaluate/language_model.json nor a patch summary.
 
     Raises:
-        InputError: the directory does not exist.
+        InputError: the folder does not exist.
     """
     root = Path(root)
     if not root.is_dir():
-        raise InputError(
-            f"results directory {root} does not exist; run the workflow first or name its results directory"
-        )
-    evaluated = {path.stem for path in root.glob("evaluate/*.json")} - {"language_model", "ablation"}
-    tasks = sorted(evaluated | {path.name for path in root.glob("finetune/*") if path.is_dir()})
+        raise InputError(f"model folder {root} does not exist; run the workflow first or name a folder below models/")
+
+    def inside(relative: str) -> Part:
+        return read_part(root / relative, relative)
+
+    tuned = {path.name for path in root.glob("finetune/*") if path.is_dir()}
+    tasks = sorted({path.stem for path in root.glob("evaluate/*.json")} - {"language_model"} | tuned)
     scored = {path.name.removesuffix(".summary.json") for path in root.glob("score/*.summary.json")}
     scored |= {path.name.removesuffix(".vcf.gz") for path in root.glob("score/*.vcf.gz")}
     loci = sorted(path.name for path in root.glob("interpret/*") if path.is_dir())
+    asked = patch_summary or (root / "pretrain").exists() or (root / "evaluate/language_model.json").exists()
     return Results(
         root=root,
-        patching=read_part(root, "patch/summary.json"),
-        pretraining=read_part(root, "pretrain/metrics.json"),
-        language_model=read_part(root, "evaluate/language_model.json"),
-        ablation=read_part(root, "evaluate/ablation.json"),
+        patching=read_part(Path(patch_summary), str(patch_summary))
+        if patch_summary
+        else Part("patch summary", None, "no --patch-summary was given"),
+        pretraining=inside("pretrain/metrics.json"),
+        language_model=inside("evaluate/language_model.json"),
         log=read_log(root / "pretrain/log.jsonl"),
-        tasks={name: read_part(root, f"evaluate/{name}.json") for name in tasks},
-        scores={name: read_part(root, f"score/{name}.summary.json") for name in sorted(scored)},
-        loci={name: read_part(root, f"interpret/{name}/summary.json") for name in loci},
-        data=[read_part(root, str(path.relative_to(root))) for path in sorted(root.glob("data/*.provenance.json"))],
+        tasks={name: inside(f"evaluate/{name}.json") for name in tasks},
+        scores={name: inside(f"score/{name}.summary.json") for name in sorted(scored)},
+        loci={name: inside(f"interpret/{name}/summary.json") for name in loci},
+        data=[read_part(path, str(path)) for path in sorted(data.glob("*.provenance.json"))] if data else [],
+        benchmarks=benchmarks,
+        scratch=bool(tuned) and not asked,
     )
 
 

@@ -15,7 +15,7 @@ def loci(results: Results) -> list[dict]:
 
 def locus(results: Results, name: str, part: Part) -> dict:
     """Return what the page shows of one locus. Arrays hold six significant digits; at most DRAWN bases are drawn."""
-    elements = read_part(results.root, f"interpret/{name}/elements.json")
+    elements = read_part(results.root / f"interpret/{name}/elements.json", f"interpret/{name}/elements.json")
     arrays = read_arrays(results.root, name)
     sequence = elements.optional("locus", "sequence") or part.optional("locus", "sequence") or ""
     sequence = sequence if isinstance(sequence, str) else ""

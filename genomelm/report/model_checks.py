@@ -1,101 +1,15 @@
-"""The checks on training, held-out figures, patching and scored variants."""
-
-import math
+"""The checks on patching, tasks and scored variants."""
 
 from genomelm.report.checks import FAIL, PASS, WARN, Check, Outcome, above_zero, at_most, check
 from genomelm.report.inputs import Missing, Part, Results
 
-PUBLISHED_NOTE = "it learns from the held-out bases as it goes, this model does not: a mark to reach, not a gate"
 
+def patching(results: Results) -> list[Check]:
+    """Return the check of the patches that the language model reads; none where there is no language model."""
+    part = results.patching
+    if results.scratch:
+        return []
 
-def language_model(results: Results) -> list[Check]:
-    part, group = results.language_model, "Language model"
-
-    def beside_count_model() -> Outcome:
-        value, _, high = part.interval("bits_per_base")
-        count, count_low, _ = part.interval("count_model")
-        if part.mapping("difference"):
-            difference, low, top = part.interval("difference")
-            return (
-                above_zero(-difference, -top, -low, " bits gained")[0],
-                value,
-                f"count model {count:.4g}; difference {difference:.4g} ({low:.4g} to {top:.4g})",
-            )
-        if value >= count:
-            return FAIL, value, f"count model {count:.4g}"
-        return (
-            (PASS if high < count_low else WARN),
-            value,
-            f"count model {count:.4g}" + ("" if high < count_low else "; intervals overlap"),
-        )
-
-    def beside_uniform() -> Outcome:
-        value, _, high = part.interval("bits_per_base")
-        uniform = part.number("uniform")
-        status = PASS if high < uniform else (WARN if value < uniform else FAIL)
-        return status, value, f"uniform {uniform:.4g}"
-
-    def beside_published() -> Outcome:
-        value, published = part.number("bits_per_base", "value"), part.number("published", "value")
-        name = part.optional("published", "name") or "published compressor"
-        return (PASS if value <= published else WARN), value, f"{name}: {published:.4g}; {PUBLISHED_NOTE}"
-
-    found = [
-        check(group, "Held-out bits per base beside the count model", "lower than the count model", beside_count_model),
-        check(group, "Held-out bits per base beside uniform bases", "lower than uniform", beside_uniform),
-        check(
-            group, "Held-out bits per base beside a published compressor", "at most the compressor", beside_published
-        ),
-    ]
-    source = ablation_part(results)
-    names = list(source.mapping("ablations"))
-    for name in names:
-
-        def costs(name: str = name) -> Outcome:
-            numbers = [source.number("ablations", name, key) for key in ("delta", "low", "high")]
-            return above_zero(*numbers, " bits")
-
-        found.append(check(group, f"Ablation {name}: cost in bits per base", "above 0", costs))
-    if not names:
-        found.append(
-            Check(
-                group,
-                "Ablations",
-                WARN,
-                "above 0",
-                reason=f"not run: {source.reason or source.path + ' has no ablations'}",
-            )
-        )
-    return found
-
-
-def ablation_part(results: Results) -> Part:
-    """Return the part that holds the ablations: the language model's file, or evaluate/ablation.json."""
-    return results.ablation if results.ablation.mapping("ablations") else results.language_model
-
-
-def training(results: Results) -> list[Check]:
-    def falls() -> Outcome:
-        for key in ("test_bits", "train_bits"):
-            values = [row[key] for row in results.log if isinstance(row.get(key), int | float)]
-            if len(values) >= 2:
-                if not all(math.isfinite(value) for value in values):
-                    return FAIL, None, f"{key} is not finite at some step"
-                return (
-                    (PASS if values[-1] < values[0] else FAIL),
-                    values[-1],
-                    f"{key} from {values[0]:.4g} to {values[-1]:.4g}",
-                )
-        raise Missing("pretrain/log.jsonl is missing or has fewer than two readings")
-
-    return [
-        check(
-            "Language model", "Training curve, last reading in bits per base", "finite and lower than the first", falls
-        )
-    ]
-
-
-def patching(part: Part) -> list[Check]:
     def near() -> Outcome:
         mean, target = part.number("training", "mean"), part.number("training", "wanted_mean")
         return (PASS if abs(mean - target) <= 0.01 * target else FAIL), mean, f"asked for {target:.4g}"

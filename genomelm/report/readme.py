@@ -1,4 +1,4 @@
-"""The README's table of figures, rendered from summary.json: nobody types those numbers."""
+"""The README's table of figures, rendered from the comparison's summary.json: nobody types those numbers."""
 
 import re
 from pathlib import Path
@@ -10,33 +10,55 @@ BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 def table(summary: dict) -> str:
-    """Return a Markdown table of the run's main figures with their bootstrap intervals."""
-    rows = [("figure", "value", "95 % interval", "beside it"), ("---",) * 4]
-    language = summary["language_model"]
-    if language["rows"]:
-        model, *others = language["rows"]
-        beside = "; ".join(f"{other['name']} {other['value']:.4g}" for other in others)
-        rows.append(_row("held-out bits per base", model, beside))
-    for item in language["ablations"]:
-        cost = {"value": item["delta"], "low": item["low"], "high": item["high"]}
-        rows.append(
-            _row(
-                f"bits lost with {item['name'].replace('_', ' ')}",
-                cost,
-                "this trained model uses the part if the interval lies above 0",
-            )
-        )
-    for task in summary["tasks"]:
-        if task["rows"]:
-            model, *others = task["rows"]
-            beside = [f"{other['name']} {other['value']:.3f}" for other in others]
-            beside += [f"target {task['target']['value']:.3f}"] if task["target"] else []
-            name = f"{task['name']}: {task['metric']}, mean of {len(task['seeds'])} seeds"
-            rows.append(_row(name, model, "; ".join(beside)))
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    """Return a Markdown table of each model's main figures with their bootstrap intervals, grouped by model."""
+    rows = [("model", "figure", "value", "95 % interval", "beside it"), ("---",) * 5]
+    languages = {row["name"]: row for group in summary["language_models"].values() for row in group["models"]}
+    for model in summary["models"]:
+        name = model["name"]
+        found = language_rows(languages[name]) if name in languages else []
+        for task in summary["tasks"]:
+            found += [task_row(task, row) for row in task["models"] if row["name"] == name and row["result"]]
+        rows += [(name if i == 0 else "", *row) for i, row in enumerate(found)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
-def _row(name: str, item: dict, beside: str) -> tuple[str, str, str, str]:
+def language_rows(language: dict) -> list[tuple[str, str, str, str]]:
+    """Return the rows of a language model: its bits, what its parts are worth, and one long window."""
+    rows = []
+    if language["bits"]:
+        beside = "; ".join(f"{other['name']} {other['value']:.4g}" for other in language["beside"])
+        rows.append(figure(f"held-out {language['unit']}", language["bits"], beside))
+    if language["ablations"]:
+        rows.append(("bits added when a part is taken out", "", "", "; ".join(worths(language["ablations"]))))
+    long = language["long"]
+    if long and long["bits"]:
+        parts = [f"{long['blocks']:,} attention blocks"] if long["blocks"] else []
+        parts += [f"true sparsity {long['sparsity']:.3f}"] if long["sparsity"] is not None else []
+        parts += worths(long["ablations"])
+        rows.append(figure(f"{language['unit']}, windows of {long['window']:,} bases", long["bits"], "; ".join(parts)))
+    return rows
+
+
+def task_row(task: dict, row: dict) -> tuple[str, str, str, str]:
+    """Return the row of a model's figure on a task."""
+    beside = [f"{other['name']} {other['value']:.3f}" for other in row["baselines"]]
+    beside += [f"target {row['target']['value']:.3f}"] if row["target"] else []
+    seeds = len(row["seeds"])
+    name = f"{task['name']}: {task['metric']}, " + (f"mean of {seeds} seeds" if seeds > 1 else "one seed")
+    return figure(name, row["result"], "; ".join(beside))
+
+
+def worths(ablations: list[dict]) -> list[str]:
+    """Return the bits that each measured ablation adds, with their paired intervals."""
+    return [
+        f"{cut['name'].replace('_', ' ')} {cut['delta']:+.4f} ({cut['low']:.4f} to {cut['high']:.4f})"
+        for cut in ablations
+        if None not in (cut["delta"], cut["low"], cut["high"])
+    ]
+
+
+def figure(name: str, item: dict, beside: str) -> tuple[str, str, str, str]:
+    """Return the cells of one figure: name, value, interval, what it stands beside."""
     return name, f"{item['value']:.4f}", f"{item['low']:.4f} to {item['high']:.4f}", beside
 
 

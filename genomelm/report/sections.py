@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from genomelm import files
-from genomelm.report.inputs import Missing, Part, Results, read_table
-from genomelm.report.model_checks import ablation_part, status_counts
+from genomelm.report.inputs import Results, read_table
+from genomelm.report.model_checks import status_counts
+from genomelm.report.values import finite, interval_row
 
 HIDDEN = ("provenance", "$schema", "contigs", "lengths")
 
 
 def provenance(results: Results) -> list[dict]:
     """Return one row a file that says what made it."""
-    parts = [*results.data, results.patching, results.pretraining, results.language_model, results.ablation]
+    parts = [*results.data, results.patching, results.pretraining, results.language_model]
     parts += [*results.tasks.values(), *results.scores.values(), *results.loci.values()]
     rows = []
     for part in parts:
@@ -36,46 +37,6 @@ def data(results: Results) -> list[dict]:
     ]
 
 
-def interval_row(name: str, part: Part, *keys: str, note: str = "") -> dict | None:
-    """Return {"name", "value", "low", "high", "note"}: bounds None for a plain number, the row None when missing."""
-    try:
-        if isinstance(part.get(*keys), dict):
-            row = {"name": name, "value": part.number(*keys, "value"), "note": note}
-            return row | {bound: _number(part.optional(*keys, bound)) for bound in ("low", "high")}
-        return {"name": name, "value": part.number(*keys), "low": None, "high": None, "note": note}
-    except Missing:
-        return None
-
-
-def _number(value: object) -> float | None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return value if good else None
-
-
-def language_model(results: Results) -> dict:
-    """Return the bits-per-base table and the ablation table."""
-    part, source = results.language_model, ablation_part(results)
-    published = part.optional("published", "name")
-    rows = [
-        interval_row("this model", part, "bits_per_base"),
-        interval_row("count model", part, "count_model"),
-        interval_row(str(published or "published compressor"), part, "published", note="published"),
-        interval_row("uniform bases", part, "uniform"),
-    ]
-    ablations = [
-        {"name": name, **{key: _number(row.get(key)) for key in ("value", "delta", "low", "high")}}
-        for name, row in source.mapping("ablations").items()
-        if isinstance(row, dict)
-    ]
-    return {
-        "missing": part.reason,
-        "bases": _number(part.optional("bases")),
-        "rows": [row for row in rows if row],
-        "difference": interval_row("this model minus count model", part, "difference"),
-        "ablations": ablations,
-    }
-
-
 def tasks(results: Results) -> list[dict]:
     """Return one entry a fine-tuned task: the model, its seeds and the baselines."""
     found = []
@@ -87,15 +48,17 @@ def tasks(results: Results) -> list[dict]:
             {
                 "name": name,
                 "missing": part.reason,
+                "kind": part.optional("kind"),
+                "alphabet": part.optional("alphabet"),
                 "metric": part.optional("metric"),
                 "target": part.mapping("target"),
                 "rows": [row for row in rows if row],
-                "seeds": [_number(value) for value in seeds] if isinstance(seeds, list) else [],
+                "seeds": [finite(value) for value in seeds] if isinstance(seeds, list) else [],
                 "difference": interval_row(
                     f"this model minus {part.optional('difference', 'baseline')}", part, "difference"
                 ),
-                "n_train": _number(part.optional("n_train")),
-                "n_test": _number(part.optional("n_test")),
+                "n_train": finite(part.optional("n_train")),
+                "n_test": finite(part.optional("n_test")),
             }
         )
     return found
@@ -104,15 +67,18 @@ def tasks(results: Results) -> list[dict]:
 def training(results: Results, points: int = 400) -> dict:
     """Return the training curve, thinned to about `points` readings, and the numbers of pretrain/metrics.json."""
     columns = ("step", "bases", "train_bits", "test_bits", "seconds", "lr")
-    rows = [{key: _number(row.get(key)) for key in columns} for row in results.log]
+    rows = [{key: finite(row.get(key)) for key in columns} for row in results.log]
     every = max(1, len(rows) // points)
     kept = [row for i, row in enumerate(rows) if i % every == 0 or row["test_bits"] is not None or i == len(rows) - 1]
     return {"curve": kept, "readings": len(rows), "metrics": flat_numbers(results.pretraining.data or {})}
 
 
 def patching(results: Results) -> dict:
-    """Return the numbers of patch/summary.json."""
-    return {"missing": results.patching.reason, "metrics": flat_numbers(results.patching.data or {})}
+    """Return the numbers of the patch summary; none is missed where no language model was asked for."""
+    return {
+        "missing": "" if results.scratch else results.patching.reason,
+        "metrics": flat_numbers(results.patching.data or {}),
+    }
 
 
 def flat_numbers(value: dict, prefix: str = "") -> dict[str, float | str]:
@@ -123,7 +89,7 @@ def flat_numbers(value: dict, prefix: str = "") -> dict[str, float | str]:
             continue
         if isinstance(item, dict):
             found |= flat_numbers(item, f"{prefix}{key}.")
-        elif _number(item) is not None or (isinstance(item, str) and len(item) <= 120):
+        elif finite(item) is not None or (isinstance(item, str) and len(item) <= 120):
             found[f"{prefix}{key}"] = item
     return found
 
@@ -192,14 +158,15 @@ def read_scores(path: Path, top: int, bins: int = 40) -> tuple[dict | None, list
 def timings(results: Results) -> list[dict]:
     """Return one row a rule from Snakemake's benchmark files: seconds and peak memory in MB."""
     rows = []
-    for path in sorted(results.root.glob("benchmarks/**/*.tsv")):
+    folder = results.benchmarks
+    for path in sorted(folder.glob("**/*.tsv")) if folder else ():
         for row in read_table(path):
             try:
                 seconds, memory = float(row["s"]), float(row.get("max_rss") or "nan")
             except (KeyError, ValueError, TypeError):
                 continue
-            name = str(path.relative_to(results.root / "benchmarks").with_suffix(""))
-            rows.append({"step": name, "seconds": _number(seconds), "max_rss_mb": _number(memory)})
+            name = str(path.relative_to(folder).with_suffix(""))
+            rows.append({"step": name, "seconds": finite(seconds), "max_rss_mb": finite(memory)})
     return rows
 
 
@@ -210,7 +177,7 @@ def file_list(results: Results, skip: Sequence[Path] = ()) -> list[dict]:
     for path in sorted(results.root.rglob("*")):
         relative = path.relative_to(results.root)
         unfinished = any(part.startswith(".") or part.endswith((".state", ".parts")) for part in relative.parts)
-        unfinished = unfinished or relative.parts[0] in ("logs", "benchmarks", "published")  # they grow while this runs
+        unfinished = unfinished or relative.parts[0] in ("logs", "benchmarks")  # they grow while this runs
         if path.is_file() and not unfinished and path.resolve() not in left_out:
             rows.append({"file": str(relative), "bytes": path.stat().st_size, "sha256": files.sha256(path)})
     return rows

@@ -1,6 +1,6 @@
 """The verdict strip: every check of the report, in reading order."""
 
-from genomelm.report import locus_checks, model_checks
+from genomelm.report import language_checks, locus_checks, model_checks
 from genomelm.report.checks import WARN, Check
 from genomelm.report.inputs import Results
 
@@ -9,13 +9,9 @@ def run(results: Results, expected: tuple[str, ...] = ()) -> list[Check]:
     """Return every check of the report, in reading order.
 
     Args:
-        expected: files, relative to the results directory, whose absence is a warning of its own.
+        expected: files, relative to the model's folder, whose absence is a warning of its own.
     """
-    found = [
-        *model_checks.language_model(results),
-        *model_checks.training(results),
-        *model_checks.patching(results.patching),
-    ]
+    found = [*language_checks.language_model(results), *model_checks.patching(results)]
     found += [c for name, part in results.tasks.items() for c in model_checks.task(name, part)]
     if not results.tasks:
         found.append(

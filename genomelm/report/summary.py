@@ -3,6 +3,7 @@
 from genomelm.report.render import STATUS_WORDS, number
 
 LEFT_OUT = ("files", "training", "loci", "variants")
+HEADER = ("kind", "title", "family", "verdict", "counts", "total", "not_run", "checks")
 
 
 def shorten(report: dict) -> dict:
@@ -45,7 +46,10 @@ def text(short: dict) -> str:
     """Return the summary as readable text: verdicts first, then every number under its dotted name."""
     counts = ", ".join(f"{n} {status}" for status, n in short["counts"].items())
     missing = f"{short['not_run']} of {short['total']} did not run"
-    lines = [short["title"], f"verdict: {STATUS_WORDS[short['verdict']]} ({counts}; {missing})", ""]
+    planned = short["language_model"]["planned"]
+    kind = short["language_model"]["objective"] or "no language model: its tasks were trained from random weights"
+    lines = [short["title"], f"family: {number(short['family'])}, {kind}"]
+    lines += [f"verdict: {STATUS_WORDS[short['verdict']]} ({counts}; {missing})", ""]
     group = None
     for check in short["checks"]:
         if check["group"] != group:
@@ -55,11 +59,11 @@ def text(short: dict) -> str:
         shown = f"{check['name']}: {number(check['value'])}"
         lines.append(f"  {STATUS_WORDS[check['status']]}  {shown} (target: {check['target']}{reason})")
     for key, value in short.items():
-        if key not in ("title", "verdict", "counts", "total", "not_run", "checks"):
+        if key not in HEADER and (planned or key not in ("language_model", "patching", "training")):
             found = list(_flatten(value, ""))
             if found:
                 lines += ["", f"[{key}]", *(f"  {name}: {shown}" for name, shown in found)]
-    return "\n".join(_one_line(line) for line in lines) + "\n"
+    return "\n".join(one_line(line) for line in lines) + "\n"
 
 
 def _flatten(value: object, prefix: str) -> list[tuple[str, str]]:
@@ -77,6 +81,6 @@ def _flatten(value: object, prefix: str) -> list[tuple[str, str]]:
     return [] if value in (None, "") else [(prefix, number(value))]
 
 
-def _one_line(line: str) -> str:
+def one_line(line: str) -> str:
     """Keep control characters of input names out of a terminal."""
     return "".join(c if c.isprintable() else " " for c in line)

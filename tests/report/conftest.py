@@ -1,12 +1,25 @@
+import shutil
 from pathlib import Path
 
 import pytest
+from example_models import write_models
 from example_run import write_run
 
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory) -> Path:
-    """A complete run; tests that change files copy it first."""
-    root = tmp_path_factory.mktemp("run")
-    write_run(root)
-    return root
+    """The folder of a model with every kind of result; tests that change files take `run`."""
+    return write_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def run(finished_run, tmp_path) -> Path:
+    """A copy of the finished model's folder, with what lies beside it."""
+    results = shutil.copytree(finished_run.parents[1], tmp_path / "run")
+    return results / "models" / finished_run.name
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory) -> list[Path]:
+    """The folders of five models with their reports; tests that change files copy their results first."""
+    return write_models(tmp_path_factory.mktemp("models"))

@@ -1,4 +1,4 @@
-"""A small results directory as a finished run leaves it, made from toy scores."""
+"""The results of one model as a finished run leaves them, made from toy scores."""
 
 import json
 from pathlib import Path
@@ -17,6 +17,16 @@ PROVENANCE = {"genomelm": "0.1.0", "date": "2026-01-02T03:04:05+00:00", "command
 def dump(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value))
+
+
+def edit(path: Path, *keys: str, value: object) -> None:
+    """Set what stands under `keys` of a JSON file."""
+    content = json.loads(path.read_text())
+    inner = content
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    dump(path, content)
 
 
 def toy_model(seed: int, signal: float = 1.0) -> locus.LocusModel:
@@ -52,11 +62,24 @@ def interval(value: float, half: float) -> dict:
     return {"value": value, "low": value - half, "high": value + half}
 
 
-def write_run(root: Path) -> None:
+def shared(model: Path) -> dict:
+    """The options that name what lies beside a model's folder."""
+    results = model.parents[1]
+    return {
+        "patch_summary": results / "patch/entropy/summary.json",
+        "data": results / "data",
+        "benchmarks": results / "benchmarks" / model.name,
+    }
+
+
+def write_run(results: Path, name: str = "hyena_glt") -> Path:
+    """Write a model of every kind of result and what lies beside it; return the model's folder."""
     rng = np.random.default_rng(1)
+    root = results / "models" / name
     dump(
-        root / "patch/summary.json",
+        results / "patch/entropy/summary.json",
         {
+            "config": {"mode": "entropy"},
             "training": {"mean": 8.011, "wanted_mean": 8.0, "bases": 4177487},
             "fingerprint": "ab12",
             "provenance": PROVENANCE,
@@ -64,7 +87,7 @@ def write_run(root: Path) -> None:
     )
     facts = {"name": "toy.fa.gz", "file": "toy.fa.gz", "bytes": 12, "sha256": "0" * 64, "licence": "MIT"}
     facts |= {"citation": "Toy 2020", "url": "https://example.org/toy.fa.gz", "notes": "", "provenance": PROVENANCE}
-    dump(root / "data/toy.fa.gz.provenance.json", facts)
+    dump(results / "data/toy.fa.gz.provenance.json", facts)
     log = []
     for step in range(0, 2000, 10):
         row = {
@@ -79,10 +102,14 @@ def write_run(root: Path) -> None:
         )
     (root / "pretrain").mkdir(parents=True)
     (root / "pretrain/log.jsonl").write_text("\n".join(map(json.dumps, log)) + '\n{"step": 20')
-    dump(root / "pretrain/metrics.json", {"parameters": 412345, "bases_per_second": 81234.5, "provenance": PROVENANCE})
+    trained = {"family": "hyena_glt", "objective": "causal", "parameters": 412345, "kmer_table_parameters": 248000}
+    trained |= {"steps": 1990, "bases": 32604160, "seconds": 398.0, "kbases_per_second": 81.23}
+    dump(root / "pretrain/metrics.json", trained | {"provenance": PROVENANCE})
     dump(
         root / "evaluate/language_model.json",
         {
+            "family": "hyena_glt",
+            "objective": "causal",
             "bases": 464165,
             "bits_per_base": interval(1.9134, 0.0021),
             "count_model": interval(1.9467, 0.0018),
@@ -91,31 +118,40 @@ def write_run(root: Path) -> None:
             "ablations": {
                 "backbone_mean": {"value": 1.9501, "delta": 0.0367, "low": 0.0331, "high": 0.0402},
                 "random_boundaries": {"value": 1.9222, "delta": 0.0088, "low": 0.0071, "high": 0.0106},
+                "without_hyena": {"value": 1.9309, "delta": 0.0175, "low": 0.0152, "high": 0.0199},
             },
             "provenance": PROVENANCE,
         },
     )
-    for task, metric, value, kmer in (("coding", "auroc", 0.934, 0.912), ("lac", "pearson", 0.641, 0.573)):
-        dump(
-            root / f"evaluate/{task}.json",
-            {
-                "task": task,
-                "metric": metric,
-                "target": {"text": "at least the k-mer model (1-6)", "value": kmer},
-                "model": interval(value, 0.008) | {"seeds": [value - 0.004, value + 0.001, value + 0.003]},
-                "baselines": {"kmer_1_6": interval(kmer, 0.009), "gc_content": interval(kmer - 0.3, 0.011)},
-                "difference": {"baseline": "kmer_1_6"} | interval(value - kmer, 0.006),
-                "n_train": 32460,
-                "n_test": 8123,
-                "provenance": PROVENANCE,
-            },
-        )
-    for name, contig, n in (("lac", "NC_000913.3", 225), ("human", "z", 1500)):
-        write_scores(root, name, contig, rng.normal(0, 0.4, n) - 0.2)
-    dump(root / "finetune/lac/seed1/metrics.json", {"pearson": 0.637})
-    (root / "benchmarks").mkdir()
-    (root / "benchmarks/pretrain.tsv").write_text("s\th:m:s\tmax_rss\n183.42\t0:03:03\t1410.55\n")
+    write_task(root, "coding", "sequence_classification", 0.934, 0.912)
+    write_task(root, "lac", "regression", 0.641, 0.573)
+    for scored, contig, n in (("lac", "NC_000913.3", 225), ("human", "z", 1500)):
+        write_scores(root, scored, contig, rng.normal(0, 0.4, n) - 0.2)
+    timed = results / "benchmarks" / name
+    timed.mkdir(parents=True)
+    (timed / "pretrain.tsv").write_text("s\th:m:s\tmax_rss\n183.42\t0:03:03\t1410.55\n")
     write_locus(root)
+    return root
+
+
+def write_task(root: Path, name: str, kind: str, value: float, kmer: float, alphabet: str = "dna") -> None:
+    dump(
+        root / f"evaluate/{name}.json",
+        {
+            "task": name,
+            "kind": kind,
+            "alphabet": alphabet,
+            "metric": "auroc" if kind.endswith("classification") else "pearson",
+            "target": {"text": "at least the k-mer model (1-6)", "value": kmer},
+            "model": interval(value, 0.008) | {"seeds": [value - 0.004, value + 0.001, value + 0.003]},
+            "baselines": {"kmer_1_6": interval(kmer, 0.009), "gc_content": interval(kmer - 0.3, 0.011)},
+            "difference": {"baseline": "kmer_1_6"} | interval(value - kmer, 0.006),
+            "n_train": 32460,
+            "n_test": 8123,
+            "provenance": PROVENANCE,
+        },
+    )
+    dump(root / f"finetune/{name}/seed1/model/config.json", {"model_type": "genomelm_hyena_glt"})
 
 
 def write_scores(root: Path, name: str, contig: str, scores: np.ndarray, **changes: object) -> None:

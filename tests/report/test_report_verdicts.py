@@ -1,37 +1,23 @@
 import json
-import shutil
 
 import numpy as np
 import pytest
-from example_run import WRONG_SITES, dump, interval, write_locus, write_scores
+from example_run import WRONG_SITES, edit, interval, shared, write_locus, write_scores
 
 from genomelm.errors import InputError
 from genomelm.report import build
 
 LANGUAGE, LOCUS = "evaluate/language_model.json", "interpret/lac/summary.json"
+PATCHES = "../../patch/entropy/summary.json"
 COUNT_MODEL = "Held-out bits per base beside the count model"
 
 
-@pytest.fixture
-def run(finished_run, tmp_path):
-    return shutil.copytree(finished_run, tmp_path / "run")
-
-
 def checks(root, **options):
-    return {check["name"]: check for check in build.gather(root, **options)["checks"]}
-
-
-def edit(path, *keys, value):
-    content = json.loads(path.read_text())
-    inner = content
-    for key in keys[:-1]:
-        inner = inner[key]
-    inner[keys[-1]] = value
-    dump(path, content)
+    return {check["name"]: check for check in build.gather(root, **shared(root) | options)["checks"]}
 
 
 def test_a_sound_run_has_no_failure(run):
-    report = build.gather(run)
+    report = build.gather(run, **shared(run))
     assert [check for check in report["checks"] if check["status"] == "fail"] == []
     assert report["verdict"] == "warn"  # reverse complement, label-shuffled and planted checks were not run
     assert report["counts"]["pass"] >= 25
@@ -51,7 +37,7 @@ def test_a_missing_directory_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("patch/summary.json", "Mean patch length on the training region, bases"),
+        (PATCHES, "Mean patch length on the training region, bases"),
         ("pretrain/log.jsonl", "Training curve, last reading in bits per base"),
         (LANGUAGE, "Held-out bits per base beside the count model"),
         ("evaluate/lac.json", "lac: metric"),
@@ -66,7 +52,7 @@ def test_a_missing_file_is_a_warning_and_never_a_pass(run, path, name):
     if name:
         assert found[name]["status"] == "warn"
         assert found[name]["value"] is None
-        assert path in found[name]["reason"]
+        assert path.removeprefix("../../") in found[name]["reason"]
 
 
 def test_a_missing_key_or_a_broken_file_is_a_warning_with_the_reason(run):
@@ -105,7 +91,7 @@ def test_a_missing_key_or_a_broken_file_is_a_warning_with_the_reason(run):
             "lac: pearson minus kmer_1_6",
             "fail",
         ),
-        ("patch/summary.json", ("training", "mean"), 8.2, "Mean patch length on the training region, bases", "fail"),
+        (PATCHES, ("training", "mean"), 8.2, "Mean patch length on the training region, bases", "fail"),
         (
             LOCUS,
             ("ism_brute_force", "max_abs_difference"),
