@@ -12,9 +12,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-input
 TORCH := torch==2.13.0
 CONFIGS = $(wildcard configs/*.yaml)
+SLURM := slurm-wlm slurmdbd munge mariadb-server
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup demo test clean
+.PHONY: help setup demo test slurm-packages clean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
@@ -26,10 +27,10 @@ setup: $(VENV)/ready-dev ## make .venv with the package and the development tool
 demo: $(VENV)/ready ## train, score, explain and report on the bundled data (results/demo)
 	@$(BIN)/python workflows/recover.py
 	@$(BIN)/snakemake --profile configs/profiles/local --cores $(CORES) --configfile configs/demo.yaml
-	@echo; sed '/^\[provenance\]/,$$d' results/demo/summary.txt
+	@echo; cat results/demo/summary.txt
 	@echo 'report: results/demo/report/report.html   every number: results/demo/summary.txt'
 
-test: $(VENV)/ready-dev ## lint, dry runs, all tests and the notebooks
+test: $(VENV)/ready-dev slurm-packages ## lint, dry runs, all tests and the notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -41,6 +42,23 @@ test: $(VENV)/ready-dev ## lint, dry runs, all tests and the notebooks
 	done
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbmake notebooks
+
+# The tests bring up a Slurm of their own, which only root can do.
+slurm-packages:
+	@absent=; for program in slurmctld slurmdbd munged mariadbd; do \
+	    command -v $$program >/dev/null || absent=$$program; \
+	done; \
+	if [ "$$(id -u)" != 0 ]; then \
+	    echo 'not root: the tests on a real Slurm (tests/workflow/test_slurm.py) will be skipped'; \
+	elif [ -z "$$absent" ]; then \
+	    true; \
+	elif command -v apt-get >/dev/null; then \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    apt-get update -q; \
+	    apt-get install -y -q --no-install-recommends $(SLURM); \
+	else \
+	    echo "no $$absent, and no apt-get to install it: the tests on a real Slurm will be skipped"; \
+	fi
 
 clean: ## remove .venv, results and caches
 	rm -rf .venv results .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from genomelm.commands.workflow_config import any_of, read_workflow_config
+from genomelm.commands.workflow_checks import read_workflow_config
+from genomelm.commands.workflow_config import any_of, model_files
 from genomelm.errors import UsageError
 
 min_version("9.20")
@@ -38,6 +39,8 @@ pathvars:
 
 
 wildcard_constraints:
+    patches=any_of(FLOW.patches),
+    model=any_of(FLOW.models),
     task=any_of(FLOW.tasks),
     locus=any_of(FLOW.interpret),
     seed="[0-9]+",
@@ -58,3 +61,4 @@ rule all:
     input:
         "<results>/report/report.html",
         "<results>/summary.json",
+        expand("<results>/models/{model}/report/report.html", model=FLOW.models),

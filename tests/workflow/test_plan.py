@@ -10,15 +10,40 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).parents[2]
+GPU_RULES = {"pretrain", "finetune", "train_from_scratch", "evaluate_language_model", "attribute"}
+GPU_RULES |= {"score_variants", "score_saturation"}
+
+
+def copied(folder):
+    """Copy what the workflow reads."""
+    for name in ("workflows", "configs", "data_manifests"):
+        shutil.copytree(REPOSITORY / name, folder / name)
+    shutil.copy(REPOSITORY / "Snakefile", folder)
+    return folder
 
 
 @pytest.fixture
 def repository(tmp_path):
-    """A copy of what the workflow reads."""
-    for name in ("workflows", "configs", "data_manifests"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name)
-    shutil.copy(REPOSITORY / "Snakefile", tmp_path)
-    return tmp_path
+    """A copy of the repository's workflow that a test may change."""
+    return copied(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """A copy of the repository's workflow that no test changes."""
+    return copied(tmp_path_factory.mktemp("untouched"))
+
+
+@pytest.fixture(scope="module")
+def planned(untouched):
+    """The plan of the default config, with its commands."""
+    return plan(untouched, "--printshellcmds")
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """The config that is planned when none is named."""
+    return yaml.safe_load((REPOSITORY / "configs" / "demo.yaml").read_text())
 
 
 def plan(folder, *arguments):
@@ -30,47 +55,97 @@ def counts(text):
     return {rule: int(number) for rule, number in re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE)}
 
 
-def test_the_demo_is_the_default_and_is_planned_whole(repository):
-    demo = yaml.safe_load((repository / "configs" / "demo.yaml").read_text())
-    done = plan(repository)
-    jobs = counts(done.stdout)
-    assert done.returncode == 0, done.stderr
-    assert jobs["finetune"] == len(demo["tasks"]) * len(demo["seeds"])
-    assert jobs["fetch"] == sum(jobs[rule] for rule in ("prepare_genome", "prepare_variants", "prepare_table"))
-    assert jobs["pretrain"] == jobs["report"] == jobs["evaluate_language_model"] == 1
+def jobs(text):
+    """Return the planned jobs as (rule, what is said of it)."""
+    parts = re.split(r"^(?:local)?rule ", text, flags=re.MULTILINE)[1:]
+    return [(part.split(":")[0], part) for part in parts]
 
 
-def test_another_config_is_not_merged_into_the_demo(repository):
-    demo = yaml.safe_load((repository / "configs" / "demo.yaml").read_text())
-    small = {key: demo[key] for key in ("manifest", "genome", "train_regions", "test_regions", "model", "pretrain")}
-    (repository / "configs" / "small.yaml").write_text(yaml.safe_dump({**small, "results": "results/small"}))
+def test_the_demo_is_the_default_and_is_planned_whole(planned, demo):
+    found = counts(planned.stdout)
+    assert planned.returncode == 0, planned.stderr
+    pretrained = {name for name, model in demo["models"].items() if "train" in model}
+    runs = [
+        (model, task)
+        for name, task in demo["tasks"].items()
+        for model in task["models"]
+        for _ in task.get("seeds", demo["seeds"])
+    ]
+    assert found["patch"] == len(demo["patches"])
+    assert found["pretrain"] == found["evaluate_language_model"] == len(pretrained)
+    assert found["finetune"] == sum(model in pretrained for model, _ in runs)
+    assert found["train_from_scratch"] == sum(model not in pretrained for model, _ in runs)
+    assert found["evaluate_task"] == sum(len(task["models"]) for task in demo["tasks"].values())
+    assert found["report_model"] == len(demo["models"])
+    assert found["score_variants"] + found["score_saturation"] == len(demo["scores"])
+    assert found["attribute"] == len(demo["interpret"])
+    assert found["fetch"] == sum(found[rule] for rule in ("prepare_genome", "prepare_variants", "prepare_table"))
+    assert found["report"] == 1
+
+
+def test_every_model_has_its_own_results_logs_and_report(planned, demo):
+    wanted = re.findall(r"results/demo/[^\s,]+", dict(jobs(planned.stdout))["all"].split("jobid:")[0])
+    assert set(wanted) == {
+        "results/demo/report/report.html",
+        "results/demo/summary.json",
+        *(f"results/demo/models/{name}/report/report.html" for name in demo["models"]),
+    }
+    for rule, text in jobs(planned.stdout):
+        model = re.search(r"wildcards: .*\bmodel=(\w+)", text)
+        for key in ("output", "log", "benchmark"):
+            for path in re.search(rf"^    {key}: (.*)", text, re.MULTILINE)[1].split(", ") if model else ():
+                assert f"/{model[1]}/" in path, (rule, path)
+
+
+def test_what_a_job_reads_is_of_its_own_model(planned, demo):
+    of = {log: command for command, log in re.findall(r"(genomelm .*) > (\S+) 2>&1$", planned.stdout, re.MULTILINE)}
+    logs = "results/demo/logs"
+    assert "--model configs/models/hyena_glt_rna.yaml " in of[f"{logs}/rna/finetune/splice.seed1.log"]
+    assert "--genome" not in of[f"{logs}/rna/finetune/splice.seed1.log"]
+    assert "--model results/demo/models/gryphon/pretrain/model " in of[f"{logs}/gryphon/finetune/lac.seed1.log"]
+    assert "--genome" in of[f"{logs}/hyena_glt/finetune/coding.seed1.log"]
+    assert "--patches results/demo/patch/stride " in of[f"{logs}/gryphon_masked/pretrain.log"]
+    assert "--mode fixed_stride " in of[f"{logs}/patch/stride.log"]
+    assert (
+        f"--long-window {demo['models']['gryphon']['long_window']} "
+        in of[f"{logs}/gryphon/evaluate/language_model.log"]
+    )
+    assert "--long-window" not in of[f"{logs}/hyena_glt/evaluate/language_model.log"]
+    assert "--patch-summary" not in of[f"{logs}/protein/report.log"]
+    assert "-m results/demo/models/hyena_glt/finetune/lac/seed1/model " in of[f"{logs}/hyena_glt/score/lac.log"]
+    assert "-m results/demo/models/hyena_glt/pretrain/model " in of[f"{logs}/hyena_glt/score/human.log"]
+
+
+def test_another_config_is_not_merged_into_the_demo(repository, demo):
+    small = {key: demo[key] for key in ("manifest", "genome", "train_regions", "test_regions", "patches")}
+    small |= {"results": "results/small", "models": {"one": demo["models"]["hyena_glt"]}}
+    (repository / "configs" / "small.yaml").write_text(yaml.safe_dump(small))
     done = plan(repository, "--configfile", "configs/small.yaml")
     assert done.returncode == 0, done.stderr
+    assert counts(done.stdout)["patch"] == counts(done.stdout)["pretrain"] == 1
     assert "finetune" not in counts(done.stdout)
     assert "results/demo" not in done.stdout
 
 
-def test_a_wrong_config_stops_with_all_faults(repository):
-    done = plan(repository, "--config", "sedes=[1]", "threads=0")
+def test_a_wrong_config_stops_with_all_faults(untouched):
+    done = plan(untouched, "--config", "sedes=[1]", "threads=0")
     assert done.returncode == 2
     assert "did you mean 'seeds'?" in done.stderr
     assert "threads: 0" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_only_gpu_configs_ask_for_a_gpu(repository):
-    assert "gpu=1" not in plan(repository).stdout
-    assert "gpu=1" in plan(repository, "--config", "device=cuda").stdout
+def test_only_rules_that_run_models_ask_for_a_gpu_and_only_when_the_config_does(planned, untouched):
+    assert "gpu=1" not in planned.stdout
+    asking = {rule for rule, text in jobs(plan(untouched, "--config", "device=cuda").stdout) if "gpu=1" in text}
+    assert asking == GPU_RULES
 
 
-def test_in_another_working_directory_the_files_of_the_repository_are_found(repository, tmp_path_factory):
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    here, there = plan(repository), plan(repository, "--directory", str(elsewhere))
-    assert there.returncode == 0, there.stderr
-    assert counts(there.stdout) == counts(here.stdout)
-    named = plan(repository, "--directory", str(elsewhere), "--configfile", "configs/demo.yaml")
-    assert named.returncode == 0, named.stderr
-    assert counts(named.stdout) == counts(here.stdout)
+def test_in_another_working_directory_the_files_of_the_repository_are_found(planned, untouched, tmp_path):
+    for named in ([], ["--configfile", "configs/demo.yaml"]):
+        there = plan(untouched, "--directory", str(tmp_path), *named)
+        assert there.returncode == 0, there.stderr
+        assert counts(there.stdout) == counts(planned.stdout)
 
 
 def test_a_fault_in_a_task_file_stops_before_planning(repository):
@@ -82,6 +157,14 @@ def test_a_fault_in_a_task_file_stops_before_planning(repository):
     assert "did you mean 'target'?" in done.stderr
 
 
-def test_only_patching_and_pretraining_take_several_threads(repository):
-    jobs = re.split(r"^(?:local)?rule ", plan(repository).stdout, flags=re.MULTILINE)[1:]
-    assert {job.split(":")[0] for job in jobs if "threads: 2" in job} == {"patch", "pretrain"}
+def test_only_patching_and_pretraining_take_several_threads(untouched):
+    found = jobs(plan(untouched, "--config", "threads=2").stdout)
+    assert {rule for rule, text in found if "threads: 2" in text} == {"patch", "pretrain"}
+
+
+def test_the_longest_chains_come_first(planned):
+    found = {rule: re.search(r"priority: (\d+)", text) for rule, text in jobs(planned.stdout)}
+    order = ("patch", "pretrain", "finetune", "train_from_scratch", "evaluate_task")
+    ranks = [int(found[rule][1]) if found[rule] else 0 for rule in order]
+    assert ranks == sorted(ranks, reverse=True)
+    assert len(set(ranks)) == len(ranks)

@@ -2,23 +2,26 @@ rule evaluate_language_model:
     input:
         genome=f"<results>/data/{FLOW.genome}",
         index=f"<results>/data/{FLOW.genome}.fai",
-        patches="<results>/patch/summary.json",
-        patcher="<results>/patch/patcher/patcher.json",
-        store="<results>/patch/store/store.json",
-        training="<results>/pretrain/metrics.json",
-        model="<results>/pretrain/model/config.json",
-        weights="<results>/pretrain/model/model.safetensors",
-        own_patcher="<results>/pretrain/model/patcher/patcher.json",
+        patches=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/summary.json",
+        patcher=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/patcher/patcher.json",
+        store=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/store/store.json",
+        training="<results>/models/{model}/pretrain/metrics.json",
+        model="<results>/models/{model}/pretrain/model/config.json",
+        weights="<results>/models/{model}/pretrain/model/model.safetensors",
+        own_patcher="<results>/models/{model}/pretrain/model/patcher/patcher.json",
     output:
         report(
-            "<results>/evaluate/language_model.json",
+            "<results>/models/{model}/evaluate/language_model.json",
             caption="../report/language_model.rst",
             category="Evaluation",
+            subcategory="{model}",
+            labels={"model": "{model}", "measured": "language model"},
         ),
     log:
-        "<logs>/evaluate/language_model.log",
+        "<logs>/{model}/evaluate/language_model.log",
     benchmark:
-        "<benchmarks>/evaluate/language_model.tsv"
+        "<benchmarks>/{model}/evaluate/language_model.tsv"
+    priority: 5
     conda:
         "../envs/genomelm.yaml"
     threads: 1
@@ -30,24 +33,30 @@ rule evaluate_language_model:
         model=lambda wildcards, input: Path(input.model).parent,
         patches=lambda wildcards, input: Path(input.patches).parent,
         regions=[f"--region {region}" for region in FLOW.test_regions],
+        long=lambda wildcards: (
+            f"--long-window {FLOW.models[wildcards.model].long_window}"
+            if FLOW.models[wildcards.model].long_window
+            else ""
+        ),
         device=FLOW.device,
     shell:
         "genomelm evaluate {params.model} --genome {input.genome} --patches {params.patches} {params.regions} "
-        "-o {output} --device {params.device} --threads {threads} > {log} 2>&1"
+        "{params.long} -o {output} --device {params.device} --threads {threads} > {log} 2>&1"
 
 
 rule evaluate_task:
     input:
-        runs=expand(
-            "<results>/finetune/{{task}}/seed{seed}/metrics.json", seed=FLOW.seeds
-        ),
-        predictions=expand(
-            "<results>/finetune/{{task}}/seed{seed}/predictions.tsv", seed=FLOW.seeds
-        ),
-        weights=expand(
-            "<results>/finetune/{{task}}/seed{seed}/model/model.safetensors",
-            seed=FLOW.seeds,
-        ),
+        metrics=lambda wildcards: [
+            f"{run}/metrics.json" for run in FLOW.runs(wildcards.model, wildcards.task)
+        ],
+        predictions=lambda wildcards: [
+            f"{run}/predictions.tsv"
+            for run in FLOW.runs(wildcards.model, wildcards.task)
+        ],
+        weights=lambda wildcards: [
+            f"{run}/model/model.safetensors"
+            for run in FLOW.runs(wildcards.model, wildcards.task)
+        ],
         task=lambda wildcards: FLOW.tasks[wildcards.task].task,
         data=lambda wildcards: f"<results>/data/{FLOW.tasks[wildcards.task].data}",
         split=lambda wildcards: (
@@ -55,18 +64,24 @@ rule evaluate_task:
             if FLOW.tasks[wildcards.task].split
             else []
         ),
-        genome=f"<results>/data/{FLOW.genome}",
-        index=f"<results>/data/{FLOW.genome}.fai",
+        genome=lambda wildcards: (
+            f"<results>/data/{FLOW.genome}" if wildcards.task in CUT else []
+        ),
+        index=lambda wildcards: (
+            f"<results>/data/{FLOW.genome}.fai" if wildcards.task in CUT else []
+        ),
     output:
         report(
-            "<results>/evaluate/{task}.json",
+            "<results>/models/{model}/evaluate/{task}.json",
             caption="../report/task.rst",
             category="Evaluation",
+            subcategory="{model}",
+            labels={"model": "{model}", "measured": "{task}"},
         ),
     log:
-        "<logs>/evaluate/{task}.log",
+        "<logs>/{model}/evaluate/{task}.log",
     benchmark:
-        "<benchmarks>/evaluate/{task}.tsv"
+        "<benchmarks>/{model}/evaluate/{task}.tsv"
     conda:
         "../envs/genomelm.yaml"
     threads: 1
@@ -74,8 +89,11 @@ rule evaluate_task:
         mem_mb=4000,
         runtime=240,
     params:
-        runs=lambda wildcards, input: [Path(run).parent for run in input.runs],
+        runs=lambda wildcards: FLOW.runs(wildcards.model, wildcards.task),
+        genome=lambda wildcards, input: (
+            f"--genome {input.genome}" if input.genome else ""
+        ),
         split=lambda wildcards, input: f"--split {input.split}" if input.split else "",
     shell:
-        "genomelm evaluate --task {input.task} --data {input.data} --genome {input.genome} {params.split} "
+        "genomelm evaluate --task {input.task} --data {input.data} {params.genome} {params.split} "
         "{params.runs} -o {output} --threads {threads} > {log} 2>&1"

@@ -1,19 +1,7 @@
 rule attribute:
     input:
-        models=lambda wildcards: expand(
-            "<results>/finetune/{task}/seed{seed}/model/config.json",
-            task=FLOW.interpret[wildcards.locus].task,
-            seed=FLOW.seeds,
-        ),
-        weights=lambda wildcards: expand(
-            "<results>/finetune/{task}/seed{seed}/model/model.safetensors",
-            task=FLOW.interpret[wildcards.locus].task,
-            seed=FLOW.seeds,
-        ),
-        patchers=lambda wildcards: expand(
-            "<results>/finetune/{task}/seed{seed}/model/patcher/patcher.json",
-            task=FLOW.interpret[wildcards.locus].task,
-            seed=FLOW.seeds,
+        models=lambda wildcards: model_files(
+            FLOW.runs(wildcards.model, FLOW.interpret[wildcards.locus].task)
         ),
         genome=f"<results>/data/{FLOW.genome}",
         index=f"<results>/data/{FLOW.genome}.fai",
@@ -23,14 +11,20 @@ rule attribute:
             else []
         ),
     output:
-        arrays="<results>/interpret/{locus}/attributions.npz",
-        elements="<results>/interpret/{locus}/elements.json",
-        settings="<results>/interpret/{locus}/params.json",
-        summary="<results>/interpret/{locus}/summary.json",
+        arrays="<results>/models/{model}/interpret/{locus}/attributions.npz",
+        elements="<results>/models/{model}/interpret/{locus}/elements.json",
+        settings="<results>/models/{model}/interpret/{locus}/params.json",
+        summary=report(
+            "<results>/models/{model}/interpret/{locus}/summary.json",
+            caption="../report/locus.rst",
+            category="Loci",
+            subcategory="{model}",
+            labels={"model": "{model}", "locus": "{locus}"},
+        ),
     log:
-        "<logs>/attribute/{locus}.log",
+        "<logs>/{model}/interpret/{locus}.log",
     benchmark:
-        "<benchmarks>/attribute/{locus}.tsv"
+        "<benchmarks>/{model}/interpret/{locus}.tsv"
     conda:
         "../envs/genomelm.yaml"
     threads: 1
@@ -40,7 +34,10 @@ rule attribute:
         runtime=240,
     params:
         folder=lambda wildcards, output: Path(output.summary).parent,
-        models=lambda wildcards, input: [Path(model).parent for model in input.models],
+        models=lambda wildcards: [
+            f"{run}/model"
+            for run in FLOW.runs(wildcards.model, FLOW.interpret[wildcards.locus].task)
+        ],
         interval=lambda wildcards: FLOW.interpret[wildcards.locus].interval,
         sites=lambda wildcards, input: f"--sites {input.sites}" if input.sites else "",
         device=FLOW.device,

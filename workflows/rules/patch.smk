@@ -3,13 +3,14 @@ rule patch:
         genome=f"<results>/data/{FLOW.genome}",
         index=f"<results>/data/{FLOW.genome}.fai",
     output:
-        patcher="<results>/patch/patcher/patcher.json",
-        store="<results>/patch/store/store.json",
-        summary="<results>/patch/summary.json",
+        patcher="<results>/patch/{patches}/patcher/patcher.json",
+        store="<results>/patch/{patches}/store/store.json",
+        summary="<results>/patch/{patches}/summary.json",
     log:
-        "<logs>/patch.log",
+        "<logs>/patch/{patches}.log",
     benchmark:
-        "<benchmarks>/patch.tsv"
+        "<benchmarks>/patch/{patches}.tsv"
+    priority: 30
     conda:
         "../envs/genomelm.yaml"
     threads: FLOW.threads
@@ -20,8 +21,9 @@ rule patch:
         folder=lambda wildcards, output: Path(output.summary).parent,
         train=[f"--train-region {region}" for region in FLOW.train_regions],
         test=[f"--test-region {region}" for region in FLOW.test_regions],
-        mean=FLOW.patch.mean,
-        order=FLOW.patch.order,
+        mode=lambda wildcards: FLOW.patches[wildcards.patches].mode,
+        mean=lambda wildcards: FLOW.patches[wildcards.patches].mean,
+        order=lambda wildcards: FLOW.patches[wildcards.patches].order,
     shell:
-        "NUMBA_NUM_THREADS={threads} genomelm patch {input.genome} -o {params.folder} "
-        "{params.train} {params.test} --mean {params.mean} --order {params.order} > {log} 2>&1"
+        "NUMBA_NUM_THREADS={threads} genomelm patch {input.genome} -o {params.folder} {params.train} {params.test} "
+        "--mode {params.mode} --mean {params.mean} --order {params.order} > {log} 2>&1"

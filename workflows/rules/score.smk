@@ -13,18 +13,24 @@ rule score_variants:
             if FLOW.scores[wildcards.name].regions
             else []
         ),
-        model=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/config.json",
-        weights=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/model.safetensors",
-        patcher=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/patcher/patcher.json",
+        model=lambda wildcards: model_files(
+            FLOW.runs(wildcards.model, FLOW.scores[wildcards.name].task)[:1]
+        ),
     output:
-        vcf="<results>/score/{name}.vcf.gz",
-        tbi="<results>/score/{name}.vcf.gz.tbi",
-        table="<results>/score/{name}.tsv",
-        summary="<results>/score/{name}.summary.json",
+        vcf="<results>/models/{model}/score/{name}.vcf.gz",
+        tbi="<results>/models/{model}/score/{name}.vcf.gz.tbi",
+        table="<results>/models/{model}/score/{name}.tsv",
+        summary=report(
+            "<results>/models/{model}/score/{name}.summary.json",
+            caption="../report/score.rst",
+            category="Variants",
+            subcategory="{model}",
+            labels={"model": "{model}", "variants": "{name}"},
+        ),
     log:
-        "<logs>/score/{name}.log",
+        "<logs>/{model}/score/{name}.log",
     benchmark:
-        "<benchmarks>/score/{name}.tsv"
+        "<benchmarks>/{model}/score/{name}.tsv"
     wildcard_constraints:
         name=any_of(LISTED),
     conda:
@@ -35,7 +41,7 @@ rule score_variants:
         mem_mb=4000,
         runtime=480,
     params:
-        model=lambda wildcards, input: Path(input.model).parent,
+        model=lambda wildcards, input: Path(input.model[0]).parent,
         regions=lambda wildcards, input: (
             f"--regions {input.regions}" if input.regions else ""
         ),
@@ -55,18 +61,24 @@ rule score_saturation:
     input:
         genome=lambda wildcards: f"<results>/data/{FLOW.scores[wildcards.name].genome}",
         index=lambda wildcards: f"<results>/data/{FLOW.scores[wildcards.name].genome}.fai",
-        model=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/config.json",
-        weights=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/model.safetensors",
-        patcher=lambda wildcards: f"<results>/{FLOW.model_of(FLOW.scores[wildcards.name].model)}/patcher/patcher.json",
+        model=lambda wildcards: model_files(
+            FLOW.runs(wildcards.model, FLOW.scores[wildcards.name].task)[:1]
+        ),
     output:
-        vcf="<results>/score/{name}.vcf.gz",
-        tbi="<results>/score/{name}.vcf.gz.tbi",
-        table="<results>/score/{name}.tsv",
-        summary="<results>/score/{name}.summary.json",
+        vcf="<results>/models/{model}/score/{name}.vcf.gz",
+        tbi="<results>/models/{model}/score/{name}.vcf.gz.tbi",
+        table="<results>/models/{model}/score/{name}.tsv",
+        summary=report(
+            "<results>/models/{model}/score/{name}.summary.json",
+            caption="../report/score.rst",
+            category="Variants",
+            subcategory="{model}",
+            labels={"model": "{model}", "variants": "{name}"},
+        ),
     log:
-        "<logs>/score/{name}.log",
+        "<logs>/{model}/score/{name}.log",
     benchmark:
-        "<benchmarks>/score/{name}.tsv"
+        "<benchmarks>/{model}/score/{name}.tsv"
     wildcard_constraints:
         name=any_of(SATURATED),
     conda:
@@ -77,7 +89,7 @@ rule score_saturation:
         mem_mb=4000,
         runtime=480,
     params:
-        model=lambda wildcards, input: Path(input.model).parent,
+        model=lambda wildcards, input: Path(input.model[0]).parent,
         interval=lambda wildcards: FLOW.scores[wildcards.name].saturate,
         window=lambda wildcards: (
             f"--window {FLOW.scores[wildcards.name].window}"

@@ -1,27 +1,38 @@
 # A training job keeps its checkpoints in FOLDER.state, which Snakemake does not know and so never deletes. It ends
 # with exit code 75 when its time (nine tenths of `runtime`) is over; the retry goes on from the last checkpoint.
 # Snakemake retries after every exit code: a command that refuses its input does so four times, each in seconds.
+# Priorities: the longest chains (patching, pretraining, fine-tuning) start first; models that need no pretraining,
+# and jobs that measure and score, fill the cores that those leave idle.
+
+CUT = [
+    name
+    for name, use in FLOW.tasks.items()
+    if MANIFEST.row(use.data).kind == "annotation"
+]  # tasks whose examples are windows of the genome
 
 
 rule pretrain:
     input:
         genome=f"<results>/data/{FLOW.genome}",
         index=f"<results>/data/{FLOW.genome}.fai",
-        patches="<results>/patch/summary.json",
-        patcher="<results>/patch/patcher/patcher.json",
-        store="<results>/patch/store/store.json",
-        model=FLOW.model,
-        train=FLOW.pretrain,
+        patches=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/summary.json",
+        patcher=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/patcher/patcher.json",
+        store=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/store/store.json",
+        model=lambda wildcards: FLOW.models[wildcards.model].model,
+        train=lambda wildcards: FLOW.models[wildcards.model].train,
     output:
-        config="<results>/pretrain/model/config.json",
-        weights="<results>/pretrain/model/model.safetensors",
-        patcher="<results>/pretrain/model/patcher/patcher.json",
-        metrics="<results>/pretrain/metrics.json",
-        progress="<results>/pretrain/log.jsonl",
+        config="<results>/models/{model}/pretrain/model/config.json",
+        weights="<results>/models/{model}/pretrain/model/model.safetensors",
+        patcher="<results>/models/{model}/pretrain/model/patcher/patcher.json",
+        metrics="<results>/models/{model}/pretrain/metrics.json",
+        progress="<results>/models/{model}/pretrain/log.jsonl",
     log:
-        "<logs>/pretrain.log",
+        "<logs>/{model}/pretrain.log",
     benchmark:
-        "<benchmarks>/pretrain.tsv"
+        "<benchmarks>/{model}/pretrain.tsv"
+    wildcard_constraints:
+        model=any_of(FLOW.pretrained()),
+    priority: 20
     retries: 3
     conda:
         "../envs/genomelm.yaml"
@@ -45,9 +56,7 @@ rule pretrain:
 
 rule finetune:
     input:
-        model="<results>/pretrain/model/config.json",
-        weights="<results>/pretrain/model/model.safetensors",
-        patcher="<results>/pretrain/model/patcher/patcher.json",
+        start=lambda wildcards: FLOW.start_files(wildcards.model),
         task=lambda wildcards: FLOW.tasks[wildcards.task].task,
         train=lambda wildcards: FLOW.tasks[wildcards.task].train,
         data=lambda wildcards: f"<results>/data/{FLOW.tasks[wildcards.task].data}",
@@ -56,20 +65,25 @@ rule finetune:
             if FLOW.tasks[wildcards.task].split
             else []
         ),
-        genome=f"<results>/data/{FLOW.genome}",
-        index=f"<results>/data/{FLOW.genome}.fai",
+        genome=lambda wildcards: (
+            f"<results>/data/{FLOW.genome}" if wildcards.task in CUT else []
+        ),
+        index=lambda wildcards: (
+            f"<results>/data/{FLOW.genome}.fai" if wildcards.task in CUT else []
+        ),
     output:
-        config="<results>/finetune/{task}/seed{seed}/model/config.json",
-        weights="<results>/finetune/{task}/seed{seed}/model/model.safetensors",
-        patcher="<results>/finetune/{task}/seed{seed}/model/patcher/patcher.json",
-        metrics="<results>/finetune/{task}/seed{seed}/metrics.json",
-        predictions="<results>/finetune/{task}/seed{seed}/predictions.tsv",
-        progress="<results>/finetune/{task}/seed{seed}/log.jsonl",
+        config="<results>/models/{model}/finetune/{task}/seed{seed}/model/config.json",
+        weights="<results>/models/{model}/finetune/{task}/seed{seed}/model/model.safetensors",
+        patcher="<results>/models/{model}/finetune/{task}/seed{seed}/model/patcher/patcher.json",
+        metrics="<results>/models/{model}/finetune/{task}/seed{seed}/metrics.json",
+        predictions="<results>/models/{model}/finetune/{task}/seed{seed}/predictions.tsv",
+        progress="<results>/models/{model}/finetune/{task}/seed{seed}/log.jsonl",
     log:
-        "<logs>/finetune/{task}.seed{seed}.log",
+        "<logs>/{model}/finetune/{task}.seed{seed}.log",
     benchmark:
-        "<benchmarks>/finetune/{task}.seed{seed}.tsv"
-    # The longest chain starts first; jobs that measure and score fill the cores that it leaves idle.
+        "<benchmarks>/{model}/finetune/{task}.seed{seed}.tsv"
+    wildcard_constraints:
+        model=any_of(FLOW.pretrained()),
     priority: 10
     retries: 3
     conda:
@@ -81,11 +95,20 @@ rule finetune:
         runtime=360,
     params:
         folder=lambda wildcards, output: Path(output.metrics).parent,
-        model=lambda wildcards, input: Path(input.model).parent,
+        model=lambda wildcards: FLOW.start(wildcards.model),
+        genome=lambda wildcards, input: (
+            f"--genome {input.genome}" if input.genome else ""
+        ),
         split=lambda wildcards, input: f"--split {input.split}" if input.split else "",
         device=FLOW.device,
         minutes=lambda wildcards, resources: resources.runtime * 9 // 10,
     shell:
         "genomelm finetune --model {params.model} --task {input.task} --data {input.data} "
-        "--genome {input.genome} {params.split} --train {input.train} --seed {wildcards.seed} "
+        "{params.genome} {params.split} --train {input.train} --seed {wildcards.seed} "
         "-o {params.folder} --device {params.device} --threads {threads} --max-minutes {params.minutes} > {log} 2>&1"
+
+
+use rule finetune as train_from_scratch with:
+    wildcard_constraints:
+        model=any_of(FLOW.from_scratch()),
+    priority: 5

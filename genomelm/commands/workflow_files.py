@@ -1,0 +1,151 @@
+"""Faults inside the files that a workflow's config names: models, tasks and training."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from genomelm.commands.workflow_config import TaskUse, WorkflowConfig
+from genomelm.data.manifest import Manifest
+from genomelm.errors import UsageError
+from genomelm.scoring.tags import Tags
+from genomelm.seq.alphabet import ALPHABETS
+from genomelm.settings import read_config, read_yaml
+from genomelm.tasks.config import TaskConfig
+from genomelm.training.config import TrainConfig
+
+NAME = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
+KNOWN = {
+    "family": ("hyena_glt", "gryphon"),
+    "shell.objective": ("causal", "masked"),
+    "shell.alphabet": tuple(ALPHABETS),
+}
+PER_BASE = "token_classification"
+
+
+class Shell(NamedTuple):
+    """What a plan must know of a model file."""
+
+    objective: str
+    alphabet: str
+
+
+def file_faults(config: WorkflowConfig, manifest: Manifest | None) -> list[str]:
+    """Return the faults of files that are missing or wrong, and of files that do not fit each other.
+
+    Args:
+        manifest: None where it could not be read; what needs it is then not checked.
+    """
+    read = {"model": read_shell, "task": _task, "train": _train}
+    found, parts = [], {}
+    for key, path in config.files().items():
+        try:
+            parts[key] = read[key.rsplit(".", 1)[1]](path)
+        except UsageError as error:
+            found.append(f"{key}: {error}".replace("\n", "\n  "))
+    shells = {name: shell for name in config.models if (shell := parts.get(f"models.{name}.model"))}
+    for name, use in config.models.items():
+        train = parts.get(f"models.{name}.train")
+        if train is not None and train.steps is None:
+            found.append(f"models.{name}.train: {use.train} has no steps")
+    for name, use in config.tasks.items():
+        task, train = parts.get(f"tasks.{name}.task"), parts.get(f"tasks.{name}.train")
+        if train is not None and train.steps is None and train.epochs is None:
+            found.append(f"tasks.{name}.train: {use.train} has neither steps nor epochs")
+        if task is not None:
+            faults = [*_task_faults(task, use), *_fit_faults(task, use, shells), *_data_faults(task, use, manifest)]
+            found += [f"tasks.{name}.{fault}" for fault in faults]
+    tokens = {name for name in config.tasks if (task := parts.get(f"tasks.{name}.task")) and task.kind == PER_BASE}
+    for part in ("scores", "interpret"):
+        for name, use in getattr(config, part).items():
+            if use.task in tokens:
+                found.append(f"{part}.{name}.task: '{use.task}' is a {PER_BASE}, which gives no single score")
+    return found + _shell_faults(config, shells)
+
+
+def read_shell(path: str) -> Shell:
+    """Read the objective and the alphabet of a model file.
+
+    Raises:
+        UsageError: the file is missing or not YAML, or its family, objective or alphabet is unknown.
+    """
+    value = read_yaml(path)
+    shell = value.get("shell", {}) if isinstance(value, dict) else None
+    if not isinstance(shell, dict):
+        raise UsageError(f"{path} is not a model file: it needs the keys family, shell and backbone")
+    found = Shell(shell.get("objective", "causal"), shell.get("alphabet", "dna"))
+    chosen = {"family": value.get("family"), "shell.objective": found.objective, "shell.alphabet": found.alphabet}
+    if faults := [f"{key}: {unknown(name, KNOWN[key])}" for key, name in chosen.items() if name not in KNOWN[key]]:
+        raise UsageError(f"{path}: " + "; ".join(faults))
+    return found
+
+
+def unknown(name: Any, known: Iterable[str]) -> str:
+    """Return the text that says that a name is not there, with the nearest one that is."""
+    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f"'{name}' is unknown; " + (f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}")
+
+
+def _task(path: str) -> TaskConfig:
+    return read_config(TaskConfig, path)
+
+
+def _train(path: str) -> TrainConfig:
+    return read_config(TrainConfig, path)
+
+
+def _task_faults(task: TaskConfig, use: TaskUse) -> list[str]:
+    """Return what would stop a task after its model was trained."""
+    found = []
+    if not NAME.fullmatch(task.name):
+        found.append(f"task: name '{task.name}' in {use.task} needs letters, digits, '_' and '.' only, no digit first")
+    else:
+        try:
+            Tags.named(task.name.upper(), "GLM")
+        except UsageError as error:
+            found.append(f"task: {use.task}: {error}")
+    if task.needs_split and use.split is None:
+        found.append(f"split: {use.task} reads a table, which is split by a file: name one of the manifest")
+    if task.source == "table" and not (task.label_column or task.bin_columns):
+        found.append(f"task: {use.task} names neither label_column nor bin_columns")
+    return found
+
+
+def _fit_faults(task: TaskConfig, use: TaskUse, shells: dict[str, Shell]) -> list[str]:
+    """Return the models that read other letters than the task."""
+    return [
+        f"models.{i}: '{model}' reads {shells[model].alphabet}, but {use.task} is of {task.alphabet}"
+        for i, model in enumerate(use.models)
+        if model in shells and shells[model].alphabet != task.alphabet
+    ]
+
+
+def _data_faults(task: TaskConfig, use: TaskUse, manifest: Manifest | None) -> list[str]:
+    """Return the fault of data that is not what the task's source reads."""
+    wanted = "annotation" if task.needs_genome else "assay"
+    row = manifest.rows.get(use.data) if manifest else None
+    if row is None or row.kind == wanted:
+        return []
+    return [f"data: '{use.data}' is of kind {row.kind}, but source {task.source} of {use.task} reads {wanted}"]
+
+
+def _shell_faults(config: WorkflowConfig, shells: dict[str, Shell]) -> list[str]:
+    """Return faults of models whose objective or alphabet does not fit what the config does with them."""
+    found = []
+    for name, shell in shells.items():
+        use = config.models[name]
+        patching = config.patches.get(use.patches or "")
+        if shell.objective == "masked" and patching is not None and patching.reads_scores:
+            found.append(
+                f"models.{name}.patches: '{use.patches}' places patches by the bases that a masked model must guess; "
+                "use a patching of mode fixed_stride or byte"
+            )
+        if shell.alphabet != "dna" and use.pretrained:
+            found.append(f"models.{name}: {use.model} reads {shell.alphabet}, and pretraining is on a genome")
+        for part in ("scores", "interpret"):
+            if shell.alphabet != "dna":
+                found += [
+                    f"{part}.{user}.model: '{name}' reads {shell.alphabet}, and this is about a genome"
+                    for user in config.of_model(part, name)
+                ]
+    return found
