@@ -10,7 +10,7 @@ def text(compared: dict) -> str:
     languages = {row["name"]: row for group in compared["language_models"].values() for row in group["models"]}
     for model in compared["models"]:
         name = model["name"]
-        lines += ["", f"[{name}] {verdict(model)}; report: {compared['pages'][name]}"]
+        lines += ["", f"[{name}] {verdict(model)}"]
         lines += language(languages[name]) if name in languages else ["  no language model: trained on its tasks alone"]
         for task in compared["tasks"]:
             lines += [line for row in task["models"] if row["name"] == name for line in task_lines(task, row)]

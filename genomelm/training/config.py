@@ -21,6 +21,7 @@ class TrainConfig:
     warmup: float = setting(0.2, "share of the steps that the rate rises", minimum=0, maximum=1)
     final_rate: float = setting(0.1, "last learning rate, as a share of the peak (cosine)", minimum=0, maximum=1)
     weight_decay: float = setting(0.1, "decay of matrices; norms, tables and filters have none", minimum=0)
+    dropout: float = setting(0.0, "dropout before a task head's last layer", minimum=0, maximum=0.9)
     clip: float = setting(1.0, "largest gradient norm", minimum=1e-6)
     seed: int = setting(1, "seed of initial weights and data order (pretraining)", minimum=0)
     checkpoint_minutes: float = setting(1.0, "minutes between checkpoints", minimum=0)

@@ -26,7 +26,7 @@ PREDICT_BYTES = 1 << 14
 
 
 def task_model(
-    pretrained: GenomeModel, task: TaskConfig, labels: np.ndarray, seed: int, dropout: float = 0.1
+    pretrained: GenomeModel, task: TaskConfig, labels: np.ndarray, seed: int, dropout: float = 0.0
 ) -> GenomeModel:
     """Return a model with the pretrained shell and a fresh head.
 
@@ -129,7 +129,7 @@ def finetune(
         "seed": seed,
         "source": source,
     }
-    model = task_model(pretrained, task, training.labels, seed)
+    model = task_model(pretrained, task, training.labels, seed, config.dropout)
     run = Run(config, steps, seed, batch_at, evaluate, (1.0, "loss"), state, digest_of(facts))
     log = train(model, run, device, max_minutes)
     return model, log, predict_task(model, batches, testing, device)
