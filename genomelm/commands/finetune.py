@@ -45,7 +45,7 @@ def finetune(
 
     import numpy as np
 
-    from genomelm.errors import InputError
+    from genomelm.errors import InputError, UsageError
     from genomelm.files import digest_of, output_lock, provenance, read_json, sha256, write_json, write_text
     from genomelm.models.loading import load_model, save_model
     from genomelm.runtime import choose_device, set_threads
@@ -63,9 +63,13 @@ def finetune(
     set_threads(threads)
     chosen = choose_device(device, require_gpu)
     pretrained = load_model(model) if model.is_dir() else _from_scratch(model, seed)
+    if not pretrained.is_language_model:
+        raise UsageError(
+            f"{model} has a {pretrained.head_kind} head: give the pretrained language model that it was made from"
+        )
     examples = read_examples(chosen_task, data, genome, split)
     metrics = model.parent / "metrics.json"
-    seen = read_json(metrics)["provenance"]["train_regions"] if metrics.is_file() else []
+    seen = read_json(metrics)["provenance"]["train_regions"] if model.is_dir() and metrics.is_file() else []
     leaks = leakage(examples, [Interval.parse(region) for region in seen])
     if any(leaks.values()):
         counts = ", ".join(f"{count} {how}" for how, count in leaks.items())

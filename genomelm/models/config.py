@@ -117,7 +117,7 @@ def read_model_file(path: str | Path) -> Settings:
     """
     value = read_yaml(path)
     family = value.get("family") if isinstance(value, dict) else None
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         near = difflib.get_close_matches(str(family), FAMILIES, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"choose {' or '.join(FAMILIES)}"
         raise UsageError(f"{path}: family: {family!r} is unknown; {hint}")

@@ -21,9 +21,7 @@ class Patches:
     count: int
 
     @classmethod
-    def from_starts(
-        cls, starts: torch.Tensor, mask: torch.Tensor | None = None, ahead: int | None = None
-    ) -> "Patches":
+    def from_starts(cls, starts: torch.Tensor, mask: torch.Tensor | None = None, ahead: int | None = None) -> "Patches":
         """Build the geometry.
 
         Args:

@@ -9,8 +9,8 @@ from safetensors import SafetensorError, safe_open
 
 from genomelm.errors import IntegrityError, UsageError
 from genomelm.files import atomic_directory
-from genomelm.models.config import FORMAT_VERSION
 from genomelm.models.classes import CLASSES
+from genomelm.models.config import FORMAT_VERSION
 from genomelm.models.families import CONFIGS, GenomeConfig
 from genomelm.models.model import GenomeModel
 from genomelm.patching.patcher import Patcher
@@ -64,8 +64,11 @@ def _read_config(path: Path) -> GenomeConfig:
     if not isinstance(value, dict):
         raise IntegrityError(f"{file} holds a {type(value).__name__}, not an object: it is not a model's config")
     family = value.get("model_type")
-    if family not in CONFIGS:
+    if not isinstance(family, str) or family not in CONFIGS:
         raise UsageError(f"{file}: model_type '{family}' is unknown; known: {', '.join(CONFIGS)}")
+    for key in sorted(OURS & set(value)):
+        if not isinstance(value[key], int if key == "format_version" else dict):
+            raise IntegrityError(f"{file}: '{key}' holds {value[key]!r}: it is not a model's config")
     if value.get("format_version", 0) > FORMAT_VERSION:
         raise UsageError(
             f"{file} has format {value['format_version']}, this genomelm reads up to {FORMAT_VERSION}: upgrade genomelm"

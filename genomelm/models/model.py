@@ -18,6 +18,7 @@ from genomelm.models.shell import ByteLatentShell
 from genomelm.patching.patcher import Patcher
 from genomelm.settings import from_mapping
 
+
 @dataclass
 class GenomeModelOutput(ModelOutput):
     """Output of a forward pass.

@@ -38,9 +38,7 @@ class VariantEffectHead(Pooling):
         """
         return self._raw(states, ids, mask, references) * self.scale
 
-    def _raw(
-        self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None, references: int
-    ) -> torch.Tensor:
+    def _raw(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None, references: int) -> torch.Tensor:
         mask = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
         alternates = len(ids) - references
         if references not in (1, alternates):
@@ -49,10 +47,14 @@ class VariantEffectHead(Pooling):
         def paired(x: torch.Tensor) -> torch.Tensor:
             return x[:references].expand(alternates, *x.shape[1:])
 
-        at_ref, at_alt = changed(paired(ids), paired(mask), ids[references:], mask[references:])
+        ref, ref_mask, alt, alt_mask = paired(ids), paired(mask), ids[references:], mask[references:]
+        at_ref, at_alt = changed(ref, ref_mask, alt, alt_mask)
         site = _mean(states[references:], at_alt) - _mean(paired(states), at_ref)
         pooled = self.pooled(states, ids, mask)
         difference = torch.cat([site, pooled[references:] - paired(pooled)], -1)
+        # The states of equal rows can differ by rounding, which depends on a row's place in the batch.
+        equal = ((ref == alt) | ~alt_mask).all(1) & (ref_mask == alt_mask).all(1)
+        difference = difference.masked_fill(equal[:, None], 0)
         return self.out(self.dropout(torch.tanh(self.pool(difference)))).float()
 
     def loss(
@@ -83,9 +85,7 @@ def changed(
     start = same.long().cumprod(1).sum(1)  # (n,)
     ends = [m.sum(1) for m in (ref_mask, alt_mask)]
     here = torch.arange(ref.shape[1], device=ref.device)
-    from_end = [
-        x.gather(1, (end[:, None] - 1 - here).clamp_min(0)) for x, end in zip((ref, alt), ends, strict=True)
-    ]
+    from_end = [x.gather(1, (end[:, None] - 1 - here).clamp_min(0)) for x, end in zip((ref, alt), ends, strict=True)]
     tail = (from_end[0] == from_end[1]).long().cumprod(1).sum(1)
     tail = torch.minimum(tail, torch.minimum(*ends) - start)
     found = []

@@ -62,6 +62,11 @@ def pretrain(
     if config.steps is None:
         raise UsageError("pretraining needs 'steps' in the training file")
     patcher = Patcher.load(patches / "patcher")
+    if patcher.config.alphabet != settings.shell.alphabet:
+        raise UsageError(
+            f"the model reads {settings.shell.alphabet}, but {patches} holds patches of {patcher.config.alphabet}: "
+            f"set shell.alphabet to {patcher.config.alphabet}"
+        )
     if patcher.model is not None:
         check_apart(test_regions, map(Interval.parse, patcher.model.training), "the count model's training region")
     store = PatchStore(patches / "store", fingerprint=patcher.fingerprint)

@@ -12,75 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from typer.testing import CliRunner
+from training_files import ON_CPU, finetune_arguments, make_site, pretrain_arguments, replaced, run
 
-from genomelm import cli
-
-MODEL = """
-family: hyena_glt
-shell: {local_width: 16, local_heads: 2, local_taps: 3, encoder_layers: 1, decoder_layers: 1, kmers: [2], width: 16}
-backbone: {layers: 1, hidden: 16}
-"""
-TRAIN = "steps: 20\nbatch_size: 2\nwindow: 64\nevaluate_every: 5\ncheckpoint_minutes: 0\n"
-SLOW = "steps: 900\nbatch_size: 2\nwindow: 64\nevaluate_every: 300\ncheckpoint_minutes: 0.01\n"
-TASK = """
-name: gc
-kind: sequence_classification
-source: table
-label_column: y
-two_strands: true
-target_over_baseline: 0.0
-"""
-
-
-def run(verb: str, *arguments) -> tuple[int, str]:
-    result = CliRunner().invoke(cli.app, ["-q", verb, *map(str, arguments)])
-    return result.exit_code, result.stderr
+from genomelm.seq.alphabet import reverse_complement
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("commands")
-    generator = np.random.default_rng(5)
-    pieces = ["".join(generator.choice(list("ACGT"), 25)) for _ in range(8)]
-    letters = np.array(list("".join(pieces[i] for i in generator.integers(0, 8, 480))))
-    changed = generator.random(len(letters)) < 0.15  # no two contexts with quite the same counts
-    letters[changed] = generator.choice(list("ACGT"), changed.sum())
-    text = "".join(letters)
-    (folder / "g.fa").write_text(f">c\n{text}\n")
-    (folder / "model.yaml").write_text(MODEL)
-    (folder / "train.yaml").write_text(TRAIN)
-    (folder / "slow.yaml").write_text(SLOW)
-    (folder / "task.yaml").write_text(TASK)
-    sequences = ["".join(generator.choice(list("ACGT"), 30)) for _ in range(120)]
-    rows = [f"{s}\t{int(s.count('G') + s.count('C') > 15)}" for s in sequences]
-    (folder / "data.tsv").write_text("sequence\ty\n" + "\n".join(rows) + "\n")
-    from genomelm.tasks.table import sequence_key
-
-    split = [f"{sequence_key(s)}\t{'test' if i < 30 else 'validation'}" for i, s in enumerate(sequences[:45])]
-    (folder / "split.tsv").write_text("sequence_sha256\tsplit\n" + "\n".join(split) + "\n")
-    code, said = run(
-        *("patch", folder / "g.fa", "-o", folder / "patch", "--order", 6, "--mean", 6),
-        *("--train-region", "c:1-9000", "--test-region", "c:9001-12000"),
-    )
-    assert code == 0, said
-    return folder
-
-
-def pretrain_arguments(site: Path, out: Path, train: str = "train.yaml") -> list:
-    return [
-        *("--genome", site / "g.fa", "--patches", site / "patch", "--model", site / "model.yaml"),
-        *("--train", site / train, "--train-region", "c:1-9000", "--test-region", "c:9001-12000"),
-        *("-o", out, "--device", "cpu", "--threads", 1),
-    ]
+    return make_site(tmp_path_factory.mktemp("commands"))
 
 
 @pytest.fixture(scope="module")
 def pretrained(site) -> Path:
-    out = site / "pretrain"
-    code, said = run("pretrain", *pretrain_arguments(site, out))
+    code, said = run("pretrain", *pretrain_arguments(site, site / "pretrain"))
     assert code == 0, said
-    return out
+    return site / "pretrain"
 
 
 def test_pretraining_leaves_a_model_a_log_and_metrics_and_no_state(site, pretrained):
@@ -88,6 +34,8 @@ def test_pretraining_leaves_a_model_a_log_and_metrics_and_no_state(site, pretrai
     log = [json.loads(line) for line in (pretrained / "log.jsonl").read_text().splitlines()]
     assert metrics["steps"] == 20
     assert metrics["bases"] == 20 * 2 * 64
+    assert (metrics["family"], metrics["objective"]) == ("hyena_glt", "causal")
+    assert 0 < metrics["kmer_table_parameters"] < metrics["parameters"]
     assert [row["step"] for row in log] == [5, 10, 15, 20]
     assert all({"train_bits", "test_bits", "lr", "seconds"} <= row.keys() for row in log)
     assert (pretrained / "model" / "patcher" / "patcher.json").is_file()
@@ -139,27 +87,21 @@ def test_the_time_budget_ends_with_75(site, tmp_path):
 )
 def test_a_faulty_training_file_exits_2(site, tmp_path, text, said):
     (tmp_path / "bad.yaml").write_text(text)
-    arguments = pretrain_arguments(site, tmp_path / "x")
-    arguments[arguments.index("--train") + 1] = tmp_path / "bad.yaml"
-    code, message = run("pretrain", *arguments)
+    code, message = run("pretrain", *replaced(pretrain_arguments(site, tmp_path / "x"), train=tmp_path / "bad.yaml"))
     assert code == 2
     assert said in message
 
 
 def test_all_faults_of_a_model_file_are_told_at_once(site, tmp_path):
     (tmp_path / "bad.yaml").write_text("family: hyena_glt\nshell: {local_widht: 16}\nbackbone: {layers: 0}\n")
-    arguments = pretrain_arguments(site, tmp_path / "x")
-    arguments[arguments.index("--model") + 1] = tmp_path / "bad.yaml"
-    code, message = run("pretrain", *arguments)
+    code, message = run("pretrain", *replaced(pretrain_arguments(site, tmp_path / "x"), model=tmp_path / "bad.yaml"))
     assert code == 2
     assert "2 faults" in message
     assert "did you mean 'local_width'" in message
 
 
 def test_overlapping_regions_are_refused(site, tmp_path):
-    arguments = pretrain_arguments(site, tmp_path / "x")
-    arguments[arguments.index("--test-region") + 1] = "c:8000-12000"
-    code, message = run("pretrain", *arguments)
+    code, message = run("pretrain", *replaced(pretrain_arguments(site, tmp_path / "x"), test_region="c:8000-12000"))
     assert code == 2
     assert "shares bases" in message
 
@@ -168,16 +110,19 @@ def test_a_language_model_is_measured_beside_the_count_model_with_its_ablations(
     out = tmp_path / "lm.json"
     code, said = run(
         *("evaluate", pretrained / "model", "--genome", site / "g.fa", "--patches", site / "patch"),
-        *("--region", "c:9001-12000", "--window", 100, "-o", out, "--device", "cpu", "--threads", 1),
+        *("--region", "c:9001-12000", "--window", 100, "-o", out, *ON_CPU),
     )
     assert code == 0, said
     result = json.loads(out.read_text())
     assert result["bases"] == 3000
     assert result["windows"] == 30
-    assert set(result["ablations"]) == {"backbone_mean", "random_boundaries"}
+    assert (result["family"], result["objective"]) == ("hyena_glt", "causal")
+    assert set(result["ablations"]) == {"backbone_mean", "random_boundaries", "without_hyena"}
+    assert all(set(cost) == {"value", "delta", "low", "high"} for cost in result["ablations"].values())
     assert result["bits_per_base"]["low"] < result["bits_per_base"]["value"] < result["bits_per_base"]["high"]
     expected = result["bits_per_base"]["value"] - result["count_model"]["value"]
     assert result["difference"]["value"] == pytest.approx(expected)
+    assert "long" not in result
     assert "published" not in result  # that figure belongs to another contig
 
 
@@ -194,25 +139,17 @@ def test_a_model_of_other_patches_is_refused(site, pretrained, tmp_path):
     assert "other patches" in said
 
 
-def finetune_arguments(site: Path, pretrained: Path, out: Path, seed: int) -> list:
-    return [
-        *("--model", pretrained / "model", "--task", site / "task.yaml", "--data", site / "data.tsv"),
-        *("--split", site / "split.tsv", "--train", site / "train.yaml", "--seed", seed),
-        *("-o", out, "--device", "cpu", "--threads", 1),
-    ]
-
-
 @pytest.fixture(scope="module")
 def runs(site, pretrained) -> list[Path]:
     folders = [site / f"seed{seed}" for seed in (1, 2)]
     for seed, folder in enumerate(folders, 1):
-        code, said = run("finetune", *finetune_arguments(site, pretrained, folder, seed))
+        code, said = run("finetune", *finetune_arguments(site, pretrained / "model", folder, seed))
         assert code == 0, said
     return folders
 
 
 def test_seeds_differ_and_one_seed_repeats(site, pretrained, runs, tmp_path):
-    code, _ = run("finetune", *finetune_arguments(site, pretrained, tmp_path / "again", 1))
+    code, _ = run("finetune", *finetune_arguments(site, pretrained / "model", tmp_path / "again", 1))
     assert code == 0
     first, other, again = ((folder / "predictions.tsv").read_text() for folder in (*runs, tmp_path / "again"))
     assert first == again
@@ -249,14 +186,11 @@ def test_predictions_of_other_examples_are_refused(site, runs, tmp_path):
 
 
 def test_strict_stops_at_leakage(site, pretrained, tmp_path):
-    from genomelm.seq.alphabet import reverse_complement
-
     rows = (site / "data.tsv").read_text().splitlines()
     test_sequence = rows[1].split("\t")[0]
     (tmp_path / "leaky.tsv").write_text("\n".join([*rows, f"{reverse_complement(test_sequence)}\t1"]) + "\n")
-    arguments = finetune_arguments(site, pretrained, tmp_path / "x", 1)
-    arguments[arguments.index("--data") + 1] = tmp_path / "leaky.tsv"
-    code, said = run("finetune", *arguments, "--strict")
+    arguments = finetune_arguments(site, pretrained / "model", tmp_path / "x")
+    code, said = run("finetune", *replaced(arguments, data=tmp_path / "leaky.tsv"), "--strict")
     assert code == 3
     assert "1 reverse_complement" in said
 
@@ -277,7 +211,7 @@ def test_test_windows_inside_the_pretraining_regions_are_told(site, pretrained, 
         return run(
             *("finetune", "--model", copied / "model", "--task", tmp_path / "task.yaml", "--data", tmp_path / "g.gff"),
             *("--genome", site / "g.fa", "--train", site / "train.yaml", "-o", tmp_path / out),
-            *("--device", "cpu", "--threads", 1, *more),
+            *(*ON_CPU, *more),
         )
 
     code, said = finetuned("a", "--strict")

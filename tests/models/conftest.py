@@ -4,22 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from genomelm.models import (
-    GenomeModel,
-    HyenaGLTConfig,
-    HyenaGLTForCausalLM,
-    HyenaGLTForRegression,
-    HyenaGLTForSequenceClassification,
-)
+from genomelm.models import GenomeModel
+from genomelm.models.classes import CLASSES
+from genomelm.models.config import LANGUAGE_HEADS
+from genomelm.models.families import CONFIGS
 from genomelm.patching.config import PatcherConfig
 from genomelm.patching.patcher import Patcher
 
 SHELL = {"local_width": 32, "local_heads": 2, "local_taps": 5, "width": 48, "target_length": 128}
-BACKBONE = {"layers": 2, "hidden": 64}
-CLASSES = {
-    "causal_lm": HyenaGLTForCausalLM,
-    "sequence_classification": HyenaGLTForSequenceClassification,
-    "regression": HyenaGLTForRegression,
+BACKBONES = {
+    "hyena_glt": {"layers": 2, "hidden": 64},
+    # Of 30 patches most pairs are out of a block's sight, and only the summaries or the state carry them.
+    "gryphon": {
+        **{"layers": 1, "s5_blocks_per_layer": 2, "state": 16, "heads": 2, "hidden": 64},
+        **{"block": 4, "window": 2, "global_blocks": 1, "random_blocks": 1},
+    },
 }
 LETTERS = np.frombuffer(b"ACGT", np.uint8).astype(np.int64)
 
@@ -49,14 +48,28 @@ def records() -> Callable[..., list[np.ndarray]]:
 
 @pytest.fixture
 def make_model(patcher: Patcher) -> Callable[..., GenomeModel]:
-    """A small model with the patcher, in eval mode."""
+    """A small model in eval mode: causal ones with the entropy patcher, masked ones with patches of five bases."""
 
     def make(
-        kind: str = "causal_lm", head: dict | None = None, seed: int = 0, loud: bool = True, **shell
+        kind: str = "language",
+        head: dict | None = None,
+        seed: int = 0,
+        loud: bool = True,
+        family: str = "hyena_glt",
+        objective: str = "causal",
+        backbone: dict | None = None,
+        **shell,
     ) -> GenomeModel:
         torch.manual_seed(seed)
-        config = HyenaGLTConfig(shell={**SHELL, **shell}, backbone=BACKBONE, head={"queries": 4, **(head or {})})
-        model = CLASSES[kind](config, patcher).eval()
+        masked = objective == "masked"
+        config = CONFIGS[f"genomelm_{family}"](
+            shell={**SHELL, "objective": objective, "window": 3 if masked else 2, **shell},
+            backbone={**BACKBONES[family], **(backbone or {})},
+            head={"queries": 4, **(head or {})},
+        )
+        kind = LANGUAGE_HEADS[objective] if kind == "language" else kind
+        cut = Patcher(PatcherConfig("fixed_stride", stride=5)) if masked else patcher
+        model = CLASSES[config.model_type, kind](config, cut).eval()
         if loud:
             # Fresh embeddings, biases and null patch are near zero, and would hide what goes through them.
             for name, parameter in model.named_parameters():

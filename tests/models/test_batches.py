@@ -1,57 +1,65 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from small_batches import batch_of, each_kind, each_model, logits_of
 
 from genomelm.errors import InputError, UsageError
-from genomelm.models import GenomeModel, HyenaGLTConfig, HyenaGLTForCausalLM
+from genomelm.models import HyenaGLTConfig, HyenaGLTForCausalLM
 from genomelm.models.encoding import make_batch, segment_records
 from genomelm.seq.alphabet import BOS, EOS, MASK, PAD
 
-KINDS = ["causal_lm", "sequence_classification", "regression"]
 
-
-def run(model: GenomeModel, records: list[np.ndarray]) -> torch.Tensor:
-    with torch.no_grad():
-        return model(**make_batch(records, segment_records(model.patcher, records)).inputs()).logits
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@each_kind
+@each_model
 @pytest.mark.parametrize("lengths", [(1, 100), (60, 7, 61, 33), (64, 64)])
-def test_a_row_of_a_batch_is_the_row_alone(make_model, records, kind: str, lengths: tuple[int, ...]) -> None:
-    model, made = make_model(kind, {"outputs": 2}), records(*lengths)
-    together = run(model, made)
-    for row, record in enumerate(made):
-        alone = run(model, [record])[0]
-        torch.testing.assert_close(together[row][: len(alone)], alone, atol=1e-5, rtol=1e-5)
+def test_a_row_of_a_batch_is_the_row_alone(make_model, records, family, objective, kind, lengths) -> None:
+    model = make_model(kind, {"outputs": 2}, family=family, objective=objective)
+    rows = [[record] for record in records(*lengths)]
+    if kind == "variant_effect":  # a row is an allele and its reference, here of another length
+        rows = [[*row, other] for row, other in zip(rows, records(*lengths[::-1], seed=1), strict=True)]
+    together = logits_of(model, [record for group in zip(*rows, strict=True) for record in group])
+    for row, result in zip(rows, together, strict=True):
+        alone = logits_of(model, row)[0]
+        torch.testing.assert_close(result[: len(alone)], alone, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_lies_under_the_padding_does_not_matter(make_model, records, kind: str) -> None:
-    model, made = make_model(kind), records(20, 75)
-    batch = make_batch(made, segment_records(model.patcher, made))
-    real = (lambda x: x[batch.mask]) if kind == "causal_lm" else (lambda x: x)
+@each_kind
+@each_model
+@torch.no_grad()
+def test_what_lies_under_the_padding_does_not_matter(make_model, records, family, objective, kind) -> None:
+    model, made = make_model(kind, family=family, objective=objective), records(20, 75)
+    batch, per_byte = batch_of(model, made), kind in ("language", "token_classification")
+    more = 130  # columns, and as many patches
+
+    def real(logits: torch.Tensor) -> torch.Tensor:
+        return logits[:, : batch.ids.shape[1]][batch.mask] if per_byte else logits
+
     logits = real(model(**batch.inputs()).logits)
-    for filler in (ord("A"), BOS, MASK):
-        ids = torch.where(batch.mask, batch.ids, filler)
-        starts = batch.starts.clone()
-        starts[:, 22:] |= ~batch.mask[:, 21:]  # column 21 is the decision for the byte after the first row
-        other = model(input_ids=ids, attention_mask=batch.mask.long(), patch_starts=starts).logits
-        torch.testing.assert_close(real(other), logits, atol=1e-5, rtol=1e-5)
+    mask, starts = F.pad(batch.mask, (0, more)), F.pad(batch.starts, (0, more))
+    starts[:, 22:] |= ~F.pad(mask, (0, 1))[:, 22:] & ~F.pad(mask, (1, 0))[:, 22:]
+    assert starts[0, 22:].all()  # column 21 is the decision for the byte after the first row
+    for filler in (PAD, ord("A"), BOS, MASK):
+        ids = torch.where(mask, F.pad(batch.ids, (0, more)), filler)
+        other = model(input_ids=ids, attention_mask=mask.long(), patch_starts=starts, references=batch.references)
+        torch.testing.assert_close(real(other.logits), logits, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_without_patch_starts_the_models_patcher_makes_them(make_model, records, kind: str) -> None:
-    model, made = make_model(kind), records(31, 80, 1)
-    batch = make_batch(made, segment_records(model.patcher, made))
+@each_kind
+@each_model
+def test_without_patch_starts_the_models_patcher_makes_them(make_model, records, family, objective, kind) -> None:
+    model = make_model(kind, family=family, objective=objective)
+    batch = batch_of(model, records(31, 80, 1, 79))
     given = model(**batch.inputs()).logits
     assert torch.equal(model(input_ids=batch.ids, attention_mask=batch.mask).logits, given)
-    alone = batch.ids[1:2]  # the longest row has no padding, and needs no mask
-    assert torch.equal(model(input_ids=alone).logits, model(alone, patch_starts=batch.starts[1:2]).logits)
+    alone = batch.ids[[1, 1]]  # the longest row has no padding, and needs no mask
+    assert torch.equal(model(input_ids=alone).logits, model(alone, patch_starts=batch.starts[[1, 1]]).logits)
 
 
-def test_special_ids_are_read_like_unknown_letters(make_model) -> None:
+@each_model
+def test_special_ids_are_read_like_unknown_letters(make_model, family, objective) -> None:
     ids = torch.tensor([[BOS, 65, MASK, 67, EOS, 71, PAD]])
-    assert make_model()(ids).logits.isfinite().all()
+    assert make_model(family=family, objective=objective)(ids).logits.isfinite().all()
 
 
 def test_padding_on_the_left_is_refused(make_model) -> None:
@@ -72,37 +80,46 @@ def test_heads_of_odd_or_broken_width_are_refused() -> None:
             HyenaGLTForCausalLM(HyenaGLTConfig(shell={"local_width": width, "local_heads": heads}))
 
 
-@pytest.mark.parametrize("length", [0, 1, 2, 127, 128, 129, 1500])
-def test_any_length_runs_and_nothing_is_kept_from_the_first_one(make_model, records, length: int) -> None:
-    model, record = make_model(), records(length)[0]  # its target length is 128
-    before = run(model, [record])
-    run(model, records(333))
-    assert before.shape == (1, 1 + length, 260)
-    assert before.isfinite().all()
-    assert torch.equal(run(model, [record]), before)
+@each_model
+def test_the_backbone_is_told_where_each_patch_begins_and_which_are_real(make_model, family, objective) -> None:
+    model, told = make_model(family=family, objective=objective), []
+    model.shell.backbone.register_forward_pre_hook(lambda _, inputs: told.append(inputs[1:]))
+    starts = torch.zeros(2, 31, dtype=torch.bool)
+    starts[0, [0, 1, 4, 9, 16, 25]] = starts[1, [0, 1, 11]] = True
+    model(torch.full((2, 30), 65), torch.arange(30) < torch.tensor([[30], [14]]), patch_starts=starts)
+    places, present = told[0]
+    assert present.tolist() == [[True] * 6, [True] * 3 + [False] * 3]
+    assert places[0].tolist() == [0, 1, 4, 9, 16, 25]
+    assert places[1, :3].tolist() == [0, 1, 11]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_bf16_autocast_stays_within_three_percent_of_float32(make_model, records, kind: str) -> None:
-    """Tolerance: root mean square of the difference at most 3 % of the logits' own."""
-    model, made = make_model(kind, {"outputs": 3}), records(100, 180)
-    batch = make_batch(made, segment_records(model.patcher, made))
-    labels = {"causal_lm": batch.ids, "sequence_classification": torch.tensor([0, 2])}
-    labels = labels.get(kind, torch.randn(2, 3))
-    with torch.no_grad():
-        exact = model(**batch.inputs(), labels=labels)
-        with torch.autocast("cpu", torch.bfloat16):
-            rough = model(**batch.inputs(), labels=labels)
-    error = (rough.logits.float() - exact.logits).pow(2).mean().sqrt()
-    assert 0 < error <= 0.03 * exact.logits.pow(2).mean().sqrt()
-    assert abs(rough.loss - exact.loss) <= 0.03 * exact.loss
+@torch.no_grad()
+def test_attention_reads_distances_in_bases_and_filters_do_not(make_model) -> None:
+    x, present = torch.randn(1, 12, 48), torch.ones(1, 12, dtype=torch.bool)
+    near, far, shifted = (torch.arange(12)[None] * step + first for step, first in ((1, 0), (9, 0), (1, 500)))
+    for family, reads in (("hyena_glt", False), ("gryphon", True)):
+        backbone = make_model(family=family).shell.backbone
+        before = backbone(x, near, present)
+        assert torch.allclose(backbone(x, far, present), before, atol=1e-3) != reads
+        torch.testing.assert_close(backbone(x, shifted, present), before, atol=1e-4, rtol=1e-4)
 
 
-def test_offsets_to_the_embedding_have_the_effect_of_other_bytes(make_model, records) -> None:
-    model = make_model(kmers=[])
+@each_model
+def test_offsets_to_the_embedding_have_the_effect_of_other_bytes(make_model, records, family, objective) -> None:
+    model = make_model(family=family, objective=objective, kmers=[])
     first, second = (torch.from_numpy(r)[None] for r in records(40, 40))
     starts = torch.zeros(1, 41, dtype=torch.bool)
     starts[:, ::4] = True
     offset = model.shell.bytes(second) - model.shell.bytes(first)
     moved = model(first, patch_starts=starts, embedding_offset=offset).logits
     torch.testing.assert_close(moved, model(second, patch_starts=starts).logits, atol=1e-5, rtol=1e-5)
+
+
+def test_hidden_bytes_and_references_go_with_the_batch(patcher, records) -> None:
+    made = records(9, 4, 6)
+    batch = make_batch(made, segment_records(patcher, made), references=1)
+    assert batch.inputs()["references"] == batch.to(torch.device("cpu")).references == 1
+    everywhere = batch.hidden(torch.ones_like(batch.mask))
+    assert np.array_equal(everywhere.ids == MASK, batch.mask)  # padding stays padding
+    assert everywhere.references == 1
+    assert "references" not in make_batch(made, segment_records(patcher, made)).inputs()

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from small_batches import each_model, states_of
 
 from genomelm.errors import UsageError
 from genomelm.models.config import HeadConfig, ShellConfig
@@ -10,17 +11,6 @@ from genomelm.models.heads import ByteLMHead, SequenceHead
 from genomelm.seq.alphabet import BOS, PAD, encode
 
 SHELL = ShellConfig(local_width=16)
-
-
-def states_of(*rows: str, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return random byte states (b, l, d), ids (b, l) with BOS and PAD, and mask (b, l)."""
-    length = 1 + max(map(len, rows))
-    ids = torch.full((len(rows), length), PAD)
-    for n, row in enumerate(rows):
-        ids[n, 0] = BOS
-        ids[n, 1 : 1 + len(row)] = torch.from_numpy(encode(row))
-    states = torch.randn(*ids.shape, 16, generator=torch.Generator().manual_seed(seed))
-    return states, ids, ids != PAD
 
 
 @pytest.mark.parametrize("alphabet", ["dna", "rna", "protein"])
@@ -80,8 +70,9 @@ def test_uniform_logits_cost_two_bits_per_base() -> None:
     assert head.loss(states, ids, mask, ids).item() / math.log(2) == pytest.approx(2)
 
 
-def test_a_record_without_letters_costs_nothing_and_is_finite(make_model) -> None:
-    model = make_model()
+@each_model
+def test_a_record_without_letters_costs_nothing_and_is_finite(make_model, family: str, objective: str) -> None:
+    model = make_model(family=family, objective=objective)
     for rows in (["N" * 9], [""]):
         made = [encode(row) for row in rows]
         batch = make_batch(made, segment_records(model.patcher, made))

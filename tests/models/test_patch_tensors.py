@@ -63,6 +63,18 @@ def test_no_byte_reads_a_patch_that_is_open_or_to_come(batch: PatchBatch) -> Non
         assert newest < patches.ids[row][mask[row]].max() + 1
 
 
+@given(batches(), st.integers(0, 3))
+def test_a_masked_byte_reads_up_to_so_many_patches_past_its_own(batch: PatchBatch, ahead: int) -> None:
+    starts, mask = as_tensors(batch)
+    patches = Patches.from_starts(starts, mask, ahead)
+    for row, i in mask.nonzero().tolist():
+        last = patches.ids[row][mask[row]].max()  # of the row, not of the batch
+        assert patches.newest[row, i] == min(patches.ids[row, i] + ahead, last)
+    alone = [Patches.from_starts(starts[row : row + 1, : n + 1], None, ahead) for row, n in enumerate(mask.sum(1))]
+    for row, other in enumerate(alone):
+        assert torch.equal(patches.newest[row][mask[row]], other.newest[0])
+
+
 @given(batches())
 def test_sums_over_patches_are_those_of_a_loop(batch: PatchBatch) -> None:
     starts, mask = as_tensors(batch)

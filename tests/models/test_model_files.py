@@ -1,0 +1,66 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from genomelm.errors import UsageError
+from genomelm.models.classes import CLASSES
+from genomelm.models.config import LANGUAGE_HEADS, GryphonSettings, HyenaGLTSettings, read_model_file
+from genomelm.models.families import config_of
+from genomelm.settings import to_mapping
+
+SHIPPED = sorted((Path(__file__).parents[2] / "configs" / "models").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_each_model_file_of_the_repository_makes_a_model(path: Path) -> None:
+    settings = read_model_file(path)
+    config = config_of(settings)
+    model = CLASSES[config.model_type, LANGUAGE_HEADS[settings.shell.objective]](config)
+    assert (model.config.shell, model.config.backbone) == (to_mapping(settings.shell), to_mapping(settings.backbone))
+    assert model.objective == settings.shell.objective
+    assert path.stem.startswith(settings.family)
+    assert sum(p.numel() for p in model.parameters()) < 1e6
+
+
+@pytest.mark.parametrize(("family", "kind"), [("hyena_glt", HyenaGLTSettings), ("gryphon", GryphonSettings)])
+def test_a_family_alone_is_a_model_file(tmp_path: Path, family: str, kind: type) -> None:
+    (tmp_path / "m.yaml").write_text(f"family: {family}\n")
+    assert read_model_file(tmp_path / "m.yaml") == kind()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("family: grifon\n", "family: 'grifon' is unknown; did you mean 'gryphon'?"),
+        ("family: hyena\n", "family: 'hyena' is unknown; did you mean 'hyena_glt'?"),
+        ("family: [gryphon]\n", "is unknown"),
+        ("family: 3\n", "family: 3 is unknown"),
+        ("shell: {}\n", "family: None is unknown; choose hyena_glt or gryphon"),
+        ("- gryphon\n", "family: None is unknown"),
+        ("", "family: None is unknown"),
+        ("family: gryphon\nbackbone: {blok: 4}\n", "backbone.blok: unknown key; did you mean 'block'?"),
+        ("family: gryphon\nbackbone: {order: 2}\n", "backbone.order: unknown key"),
+        ("family: hyena_glt\nbackbone: {heads: 2}\n", "backbone.heads: unknown key"),
+        ("family: gryphon\nshell: {objective: maskd}\n", "'maskd' is not one of"),
+        ("family: gryphon\nshell: {alphabet: aa}\nbackbone: {block: 0, state: 1}\nstrid: 8\n", "4 faults"),
+    ],
+)
+def test_a_faulty_model_file_is_told_with_the_nearest_name(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "m.yaml").write_text(text)
+    with pytest.raises(UsageError, match=re.escape(said)) as caught:
+        read_model_file(tmp_path / "m.yaml")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("width", "heads"), [(50, 4), (48, 16)])
+def test_attention_heads_that_do_not_split_the_width_are_told(width: int, heads: int) -> None:
+    config = CLASSES["genomelm_gryphon", "causal_lm"].config_class({"width": width}, {"heads": heads})
+    with pytest.raises(UsageError, match=f"width of the patch states is {width}"):
+        CLASSES["genomelm_gryphon", "causal_lm"](config)
+
+
+def test_an_odd_state_is_told() -> None:
+    config = CLASSES["genomelm_gryphon", "causal_lm"].config_class(backbone={"state": 7})
+    with pytest.raises(UsageError, match="state is 7"):
+        CLASSES["genomelm_gryphon", "causal_lm"](config)

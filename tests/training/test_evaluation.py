@@ -1,0 +1,198 @@
+"""Held-out bits of a language model, and what each of its parts is worth."""
+
+import numpy as np
+import pytest
+import torch
+from small_runs import CPU, SETTINGS, settings_of
+
+from genomelm.models.encoding import make_batch
+from genomelm.models.heads import BITS
+from genomelm.seq.alphabet import MASK
+from genomelm.training.evaluation import as_mean, mixers_of, random_boundaries, window_bits
+from genomelm.training.measure import measure, measure_long
+from genomelm.training.pretrain import new_model
+from genomelm.training.windows import GenomeWindows
+
+
+def test_held_out_bits_equal_a_plain_sum_and_scores_every_base(site):
+    model = new_model(SETTINGS["hyena_glt"], site.patcher, 1).eval()
+    windows = GenomeWindows(site.genome, site.store, site.patcher, site.test, 64)
+    tiles = windows.tiles()
+    assert sum(len(tile) for tile in tiles) == 3000
+    bits, counts = window_bits(model, windows, tiles, CPU)
+    assert counts.sum() == 3000
+    ids, flags = windows.record(tiles[5])
+    batch = make_batch([ids], [flags])
+    with torch.inference_mode():
+        logits = model(**batch.inputs()).logits[0, :-1].double()
+    letters = torch.tensor([ord(letter) for letter in "ACGT"])
+    log_probabilities = torch.log_softmax(logits[:, letters], -1)
+    picked = [log_probabilities[i, "ACGT".index(chr(base))].item() for i, base in enumerate(ids)]
+    assert bits[5] == pytest.approx(-sum(picked) * BITS, rel=1e-5)
+
+
+@pytest.mark.parametrize("family", SETTINGS)
+def test_masked_bits_equal_a_plain_sum_over_every_seventh_base(masked_site, family):
+    model = new_model(settings_of(family, "masked"), masked_site.patcher, 1).eval()
+    windows = GenomeWindows(masked_site.genome, masked_site.store, masked_site.patcher, masked_site.test, 64)
+    tiles = windows.tiles()
+    bits, counts = window_bits(model, windows, tiles, CPU)
+    assert len(tiles) == len(bits) == len(counts)
+    number = 5
+    ids, flags = windows.record(tiles[number])
+    places = range(number, 64, 7)  # where they begin goes from window to window
+    assert counts[number] == len(places)
+    shown = ids.copy()
+    shown[list(places)] = MASK
+    with torch.inference_mode():
+        logits = model(**make_batch([shown], [flags]).inputs()).logits[0, 1:].double()
+    log_p = torch.log_softmax(logits[:, [ord(letter) for letter in "ACGT"]], -1)
+    picked = [log_p[place, "ACGT".index(chr(ids[place]))].item() for place in places]
+    assert bits[number] == pytest.approx(-sum(picked) * BITS, rel=1e-5)
+
+
+def cost_of(trained, modules) -> float:
+    """Return what a removal costs, bits per base; afterwards the model is as it was."""
+    tiles = trained.windows.tiles()
+    bits, counts = window_bits(trained.model, trained.windows, tiles, CPU)
+    with as_mean(modules):
+        ablated = window_bits(trained.model, trained.windows, tiles, CPU)[0]
+    again = window_bits(trained.model, trained.windows, tiles, CPU)[0]
+    assert np.array_equal(again, bits)
+    return (ablated - bits).sum() / counts.sum()
+
+
+def test_a_trained_causal_models_parts_are_no_decoration(causal):
+    """Repeats of 30 bases can only be told by what lies behind the local layers' few."""
+    mixers = mixers_of(causal.model)
+    costs = {name: cost_of(causal, modules) for name, modules in mixers.items()}
+    assert cost_of(causal, [causal.model.shell.backbone]) > 0.2
+    assert max(costs.values()) > 0.05
+    assert min(map(abs, costs.values())) > 1e-4
+
+
+def test_a_trained_masked_models_mixers_change_its_loss(masked):
+    for modules in mixers_of(masked.model).values():
+        assert abs(cost_of(masked, modules)) > 1e-5
+    assert abs(cost_of(masked, [masked.model.shell.backbone])) > 1e-4
+
+
+def test_mixers_are_told_by_their_operators_names(causal, masked):
+    expected = {"genomelm_hyena_glt": {"hyena"}, "genomelm_gryphon": {"s5", "bigbird"}}
+    for model in (causal.model, masked.model):
+        found = mixers_of(model)
+        assert found.keys() == expected[model.config.model_type]
+        assert sum(map(len, found.values())) == len(model.shell.backbone.blocks)
+
+
+def test_a_part_as_its_mean_says_nothing_and_an_error_leaves_nothing_behind(causal):
+    part = causal.model.shell.backbone.blocks[0].mlp
+    x = torch.randn(2, 9, 16)
+    before = part(x)
+    with as_mean([part]):
+        torch.testing.assert_close(part(x), before.mean((0, 1)).expand_as(x))
+
+    def fail() -> None:
+        with as_mean([part]):
+            part(x[..., :3])
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert torch.equal(part(x), before)
+
+
+def check_interval(found: dict) -> None:
+    assert found["low"] <= found["value"] <= found["high"]
+
+
+def check_cost(found: dict, whole: float) -> None:
+    assert set(found) == {"value", "delta", "low", "high"}
+    assert found["low"] <= found["delta"] <= found["high"]
+    assert found["value"] - found["delta"] == pytest.approx(whole)
+
+
+def test_a_causal_model_is_measured_beside_the_count_model(causal):
+    found = measure(causal.model, causal.windows, CPU)
+    mixers = {f"without_{name}" for name in mixers_of(causal.model)}
+    assert set(found["ablations"]) == {"backbone_mean", "random_boundaries", *mixers}
+    assert (found["objective"], found["bases"], found["windows"], found["window"]) == ("causal", 3000, 25, 120)
+    check_interval(found["bits_per_base"])
+    for cost in found["ablations"].values():
+        check_cost(cost, found["bits_per_base"]["value"])
+    assert found["uniform"] == 2.0
+    assert found["ablations"]["random_boundaries"]["delta"] > 0
+    assert found["ablations"]["backbone_mean"]["delta"] == pytest.approx(cost_of(causal, [causal.model.shell.backbone]))
+    check_interval(found["count_model"])
+    difference = found["bits_per_base"]["value"] - found["count_model"]["value"]
+    assert found["difference"]["value"] == pytest.approx(difference)
+
+
+def test_a_masked_model_is_measured_alone(masked):
+    found = measure(masked.model, masked.windows, CPU)
+    mixers = {f"without_{name}" for name in mixers_of(masked.model)}
+    assert set(found["ablations"]) == {"backbone_mean", *mixers}  # its boundaries come from no score
+    assert not found.keys() & {"count_model", "difference", "published"}
+    assert found["objective"] == "masked"
+    assert found["bases"] == pytest.approx(3000 / 7, abs=5)
+    check_interval(found["bits_per_base"])
+    for cost in found["ablations"].values():
+        check_cost(cost, found["bits_per_base"]["value"])
+
+
+def longer(place, trained, window: int) -> GenomeWindows:
+    return GenomeWindows(place.genome, place.store, place.patcher, place.test, window)
+
+
+def test_long_windows_tell_how_sparse_the_attention_is(site, causal):
+    found = measure_long(causal.model, longer(site, causal, 1400), CPU)
+    mixers = mixers_of(causal.model)
+    assert (found["window"], found["windows"]) == (1400, 2)  # the last 200 bases are no whole window
+    check_interval(found["bits_per_base"])
+    for name in mixers:
+        check_cost(found[f"without_{name}"], found["bits_per_base"]["value"])
+    if "bigbird" not in mixers:
+        assert not found.keys() & {"patches", "blocks", "sparsity"}
+        return
+    counts = [site.store.starts("c", start, start + 1400).size + 1 for start in (9000, 10400)]
+    assert found["patches"] == min(counts)
+    assert found["blocks"] == -(-found["patches"] // 4)
+    assert found["sparsity"] == pytest.approx(1 - pairs_read(mixers["bigbird"][0], found["patches"]))
+    assert 0.5 < found["sparsity"] < 1
+
+
+def pairs_read(attention, patches: int) -> float:
+    """Count key by key which share of the lower triangle the attention reads; a summary is one key."""
+    blocks = -(-patches // 4)
+    chosen, groups = attention.pattern.pattern_of(blocks), attention.pattern.groups_of(blocks)
+    reads = 0
+    for head in chosen:
+        for row in range(patches):
+            keys = [key for block in head[row // 4] for key in range(4 * block, min(4 * block + 4, patches))]
+            reads += sum(key <= row for key in keys) + len(groups[row // 4])
+    return reads / len(chosen) / (patches * (patches + 1) / 2)
+
+
+def test_long_windows_of_masked_models_count_the_global_rows(masked_site, masked):
+    found = measure_long(masked.model, longer(masked_site, masked, 1500), CPU)
+    assert found["windows"] == 2
+    if "bigbird" in mixers_of(masked.model):
+        assert found["patches"] == 251
+        assert found["blocks"] == 63
+        blocks = 16 * 4 * 62  # four key blocks of four patches for every patch that is not global, about
+        assert found["sparsity"] == pytest.approx(1 - (4 * 251 + blocks) / 251**2, abs=0.002)
+
+
+def test_random_boundaries_keep_the_patch_lengths():
+    generator = np.random.default_rng(0)
+    flags = generator.random(201) < 0.2
+    flags[0] = True
+    shuffled = random_boundaries(flags, 3)
+    assert shuffled[0]
+    assert shuffled[-1] == flags[-1]
+    assert not np.array_equal(shuffled, flags)
+
+    def lengths(f):
+        return sorted(np.diff(np.append(np.flatnonzero(f[:-1]), 200)))
+
+    assert lengths(shuffled) == lengths(flags)
+    assert np.array_equal(shuffled, random_boundaries(flags, 3))
