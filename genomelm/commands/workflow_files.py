@@ -3,31 +3,19 @@
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from genomelm.commands.workflow_config import TaskUse, WorkflowConfig
 from genomelm.data.manifest import Manifest
 from genomelm.errors import UsageError
+from genomelm.models.config import ShellConfig, read_model_file
 from genomelm.scoring.tags import Tags
-from genomelm.seq.alphabet import ALPHABETS
-from genomelm.settings import read_config, read_yaml
+from genomelm.settings import read_config
 from genomelm.tasks.config import TaskConfig
 from genomelm.training.config import TrainConfig
 
 NAME = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
-KNOWN = {
-    "family": ("hyena_glt", "gryphon"),
-    "shell.objective": ("causal", "masked"),
-    "shell.alphabet": tuple(ALPHABETS),
-}
 PER_BASE = "token_classification"
-
-
-class Shell(NamedTuple):
-    """What a plan must know of a model file."""
-
-    objective: str
-    alphabet: str
 
 
 def file_faults(config: WorkflowConfig, manifest: Manifest | None) -> list[str]:
@@ -36,7 +24,7 @@ def file_faults(config: WorkflowConfig, manifest: Manifest | None) -> list[str]:
     Args:
         manifest: None where it could not be read; what needs it is then not checked.
     """
-    read = {"model": read_shell, "task": _task, "train": _train}
+    read = {"model": _shell, "task": _task, "train": _train}
     found, parts = [], {}
     for key, path in config.files().items():
         try:
@@ -63,27 +51,14 @@ def file_faults(config: WorkflowConfig, manifest: Manifest | None) -> list[str]:
     return found + _shell_faults(config, shells)
 
 
-def read_shell(path: str) -> Shell:
-    """Read the objective and the alphabet of a model file.
-
-    Raises:
-        UsageError: the file is missing or not YAML, or its family, objective or alphabet is unknown.
-    """
-    value = read_yaml(path)
-    shell = value.get("shell", {}) if isinstance(value, dict) else None
-    if not isinstance(shell, dict):
-        raise UsageError(f"{path} is not a model file: it needs the keys family, shell and backbone")
-    found = Shell(shell.get("objective", "causal"), shell.get("alphabet", "dna"))
-    chosen = {"family": value.get("family"), "shell.objective": found.objective, "shell.alphabet": found.alphabet}
-    if faults := [f"{key}: {unknown(name, KNOWN[key])}" for key, name in chosen.items() if name not in KNOWN[key]]:
-        raise UsageError(f"{path}: " + "; ".join(faults))
-    return found
-
-
 def unknown(name: Any, known: Iterable[str]) -> str:
     """Return the text that says that a name is not there, with the nearest one that is."""
     near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f"'{name}' is unknown; " + (f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}")
+
+
+def _shell(path: str) -> ShellConfig:
+    return read_model_file(path).shell
 
 
 def _task(path: str) -> TaskConfig:
@@ -111,7 +86,7 @@ def _task_faults(task: TaskConfig, use: TaskUse) -> list[str]:
     return found
 
 
-def _fit_faults(task: TaskConfig, use: TaskUse, shells: dict[str, Shell]) -> list[str]:
+def _fit_faults(task: TaskConfig, use: TaskUse, shells: dict[str, ShellConfig]) -> list[str]:
     """Return the models that read other letters than the task."""
     return [
         f"models.{i}: '{model}' reads {shells[model].alphabet}, but {use.task} is of {task.alphabet}"
@@ -129,7 +104,7 @@ def _data_faults(task: TaskConfig, use: TaskUse, manifest: Manifest | None) -> l
     return [f"data: '{use.data}' is of kind {row.kind}, but source {task.source} of {use.task} reads {wanted}"]
 
 
-def _shell_faults(config: WorkflowConfig, shells: dict[str, Shell]) -> list[str]:
+def _shell_faults(config: WorkflowConfig, shells: dict[str, ShellConfig]) -> list[str]:
     """Return faults of models whose objective or alphabet does not fit what the config does with them."""
     found = []
     for name, shell in shells.items():

@@ -1,79 +1,37 @@
 """Models: the byte-latent shell, its backbones and heads, and how they are saved and loaded.
 
-Importing this room tells transformers' Auto classes about the families, so that
-`AutoModelForCausalLM.from_pretrained(directory)` finds them.
+Importing the room is cheap: torch loads when one of its names is first used. The configs of model files
+(`genomelm.models.config`) need no torch. Any name below also tells transformers' Auto classes about the families,
+so that `AutoModelForCausalLM.from_pretrained(directory)` finds them.
 """
 
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForMaskedLM,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-)
+from importlib import import_module
+from typing import Any
 
-from genomelm.models.classes import (
-    GryphonForCausalLM,
-    GryphonForMaskedLM,
-    GryphonForRegression,
-    GryphonForSequenceClassification,
-    GryphonForTokenClassification,
-    GryphonForVariantEffect,
-    HyenaGLTForCausalLM,
-    HyenaGLTForMaskedLM,
-    HyenaGLTForRegression,
-    HyenaGLTForSequenceClassification,
-    HyenaGLTForTokenClassification,
-    HyenaGLTForVariantEffect,
-)
-from genomelm.models.families import GryphonConfig, HyenaGLTConfig
-from genomelm.models.loading import load_model
-from genomelm.models.model import GenomeModel
+_HOMES = {
+    "GenomeModel": "model",
+    "GryphonConfig": "families",
+    "GryphonForCausalLM": "classes",
+    "GryphonForMaskedLM": "classes",
+    "GryphonForRegression": "classes",
+    "GryphonForSequenceClassification": "classes",
+    "GryphonForTokenClassification": "classes",
+    "GryphonForVariantEffect": "classes",
+    "HyenaGLTConfig": "families",
+    "HyenaGLTForCausalLM": "classes",
+    "HyenaGLTForMaskedLM": "classes",
+    "HyenaGLTForRegression": "classes",
+    "HyenaGLTForSequenceClassification": "classes",
+    "HyenaGLTForTokenClassification": "classes",
+    "HyenaGLTForVariantEffect": "classes",
+    "load_model": "loading",
+}
 
-for _config, *_models in (
-    (
-        GryphonConfig,
-        GryphonForCausalLM,
-        GryphonForMaskedLM,
-        GryphonForSequenceClassification,
-        GryphonForTokenClassification,
-    ),
-    (
-        HyenaGLTConfig,
-        HyenaGLTForCausalLM,
-        HyenaGLTForMaskedLM,
-        HyenaGLTForSequenceClassification,
-        HyenaGLTForTokenClassification,
-    ),
-):
-    AutoConfig.register(_config.model_type, _config, exist_ok=True)
-    for _auto, _model in zip(
-        (
-            AutoModelForCausalLM,
-            AutoModelForMaskedLM,
-            AutoModelForSequenceClassification,
-            AutoModelForTokenClassification,
-        ),
-        _models,
-        strict=True,
-    ):
-        _auto.register(_config, _model, exist_ok=True)
+__all__ = [*_HOMES]
 
-__all__ = [
-    "GenomeModel",
-    "GryphonConfig",
-    "GryphonForCausalLM",
-    "GryphonForMaskedLM",
-    "GryphonForRegression",
-    "GryphonForSequenceClassification",
-    "GryphonForTokenClassification",
-    "GryphonForVariantEffect",
-    "HyenaGLTConfig",
-    "HyenaGLTForCausalLM",
-    "HyenaGLTForMaskedLM",
-    "HyenaGLTForRegression",
-    "HyenaGLTForSequenceClassification",
-    "HyenaGLTForTokenClassification",
-    "HyenaGLTForVariantEffect",
-    "load_model",
-]
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'genomelm.models' has no attribute '{name}'")
+    import_module("genomelm.models.classes")  # registers the families
+    return getattr(import_module(f"genomelm.models.{_HOMES[name]}"), name)

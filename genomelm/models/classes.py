@@ -1,4 +1,15 @@
-"""The families' concrete classes: each fixes a configuration and the kind of its head."""
+"""The families' concrete classes: each fixes a configuration and the kind of its head.
+
+Importing this file tells transformers' Auto classes about them.
+"""
+
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
 
 from genomelm.models.families import GryphonConfig, HyenaGLTConfig
 from genomelm.models.model import GenomeModel
@@ -105,3 +116,15 @@ _ALL = (
 
 CLASSES = {(model.config_class.model_type, model.head_kind): model for model in _ALL}
 """(model_type, head kind) -> class."""
+
+_AUTO = {
+    "causal_lm": AutoModelForCausalLM,
+    "masked_lm": AutoModelForMaskedLM,
+    "sequence_classification": AutoModelForSequenceClassification,
+    "token_classification": AutoModelForTokenClassification,
+}
+
+for _config in (GryphonConfig, HyenaGLTConfig):
+    AutoConfig.register(_config.model_type, _config, exist_ok=True)
+    for _kind, _auto in _AUTO.items():
+        _auto.register(_config, CLASSES[_config.model_type, _kind], exist_ok=True)

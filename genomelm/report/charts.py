@@ -127,7 +127,7 @@ def intervals(
         return None
     names = [str(row["name"]) for row in rows]
     names = [name if len(name) <= 32 else name[:31] + "…" for name in names]
-    left, step, top = max(172, 14 + 6.8 * max(map(len, names))), 28, 20 if mark else 6
+    left, step, top = max(172, 14 + 7.3 * max(map(len, names))), 28, 20 if mark else 6
     found = [row[key] for row in rows for key in ("value", "low", "high") if row.get(key) is not None]
     found += ([0.0] if zero else []) + ([mark[1]] if mark else [])
     pad = 0.08 * (max(found) - min(found)) or 0.05

@@ -48,7 +48,7 @@ class TaskConfig:
     windows: int = setting(20000, "gff_tokens: most windows of a split; more are thinned", minimum=1)
     token_step: int = setting(16, "gff_tokens: predictions are judged at every so many-th base", minimum=1)
     target: float | None = setting(None, "metric to reach")
-    target_over_baseline: float | None = setting(None, "margin to reach over the k-mer baseline")
+    target_over_baseline: float | None = setting(None, "margin to reach over the strongest baseline")
 
     def __post_init__(self) -> None:
         faults = [*self._source_faults(), *self._reference_faults()]

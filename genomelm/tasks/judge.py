@@ -17,13 +17,12 @@ def judge(task: TaskConfig, examples: Examples, predictions: np.ndarray) -> dict
     test = examples.where("test")
     compared = compare(task.metric, task.judged(test.labels), predictions, baseline_predictions(task, examples))
     strongest = max(compared["baselines"], key=lambda name: compared["baselines"][name]["value"])
-    kmers = next(name for name in compared["baselines"] if name.startswith("kmer"))
     target = {}
     if task.target is not None:
         target = {"text": f"{task.metric} >= {task.target:g}", "value": task.target}
     elif task.target_over_baseline is not None:
-        value = compared["baselines"][kmers]["value"] + task.target_over_baseline
-        target = {"text": f"{task.metric} >= {kmers} + {task.target_over_baseline:g}", "value": value}
+        value = compared["baselines"][strongest]["value"] + task.target_over_baseline
+        target = {"text": f"{task.metric} >= {strongest} + {task.target_over_baseline:g}", "value": value}
     return {
         "task": task.name,
         "kind": task.kind,

@@ -13,6 +13,7 @@ from genomelm.models.config import LANGUAGE_HEADS, Settings
 from genomelm.models.families import config_of
 from genomelm.models.heads import BITS
 from genomelm.models.model import GenomeModel
+from genomelm.nn.s5 import monitor
 from genomelm.patching.patcher import Patcher
 from genomelm.patching.store import PatchStore
 from genomelm.runtime import counter_seed
@@ -47,7 +48,7 @@ def pretrain(
     device: torch.device,
     max_minutes: float | None = None,
 ) -> tuple[GenomeModel, list[dict]]:
-    """Train a language model on `train_regions`, with readings on `test_regions`.
+    """Train a language model on `train_regions`, with readings on `test_regions`, of S5's poles and steps too.
 
     Args:
         genome: the reference.
@@ -83,7 +84,7 @@ def pretrain(
 
     def evaluate(model: GenomeModel) -> dict[str, float]:
         bits, counts = window_bits(model, testing, some, device)
-        return {"test_bits": float(bits.sum() / counts.sum())}
+        return {"test_bits": float(bits.sum() / counts.sum()), **monitor(model)}
 
     facts = {
         "model": to_mapping(settings),

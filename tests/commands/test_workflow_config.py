@@ -11,10 +11,10 @@ import yaml
 
 from genomelm.commands.workflow_checks import read_workflow_config
 from genomelm.commands.workflow_config import PatchConfig, any_of, model_files
-from genomelm.commands.workflow_files import KNOWN
 from genomelm.errors import UsageError
-from genomelm.models.config import FAMILIES, ShellConfig
 from genomelm.patching.config import PatcherConfig
+from genomelm.patching.modes import MODES
+from genomelm.patching.parameters import PARAMETERS
 from genomelm.settings import json_schema
 
 REPOSITORY = Path(__file__).parents[2]
@@ -259,31 +259,30 @@ def test_faults_inside_task_and_training_files_come_at_once(demo, folder):
     ("text", "fault"),
     [
         ("family: hyena_gtl", "family: 'hyena_gtl' is unknown; did you mean 'hyena_glt'?"),
-        ("shell: {alphabet: dna}", "family: 'None' is unknown"),
-        ("{family: gryphon, shell: {objective: mask}}", "shell.objective: 'mask' is unknown; did you mean 'masked'?"),
-        ("{family: gryphon, shell: {alphabet: [dna]}}", r"shell.alphabet: '\['dna'\]' is unknown"),
-        ("[1, 2]", "is not a model file"),
-        ("{family: gryphon, shell: 3}", "is not a model file"),
+        ("shell: {alphabet: dna}", "family: None is unknown"),
+        ("{family: gryphon, shell: {objective: mask}}", "shell.objective: 'mask' is not one of"),
+        ("{family: gryphon, shell: {local_widht: 64}}", "local_widht: unknown key; did you mean 'local_width'?"),
+        ("{family: gryphon, backbone: {layers: -3}}", "backbone.layers: -3 is less than the minimum of 1"),
+        ("{family: gryphon, shell: {local_width: 12}}", "local_width is 12.*multiple of 8"),
+        ("[1, 2]", "family: None is unknown"),
+        ("{family: gryphon, shell: 3}", "shell: 3 is not of type 'object'"),
         ("a: [", "is not valid YAML"),
     ],
-    ids=["family", "no family", "objective", "alphabet", "a list", "shell", "not YAML"],
+    ids=["family", "no family", "objective", "typo", "negative", "width", "a list", "shell", "not YAML"],
 )
-def test_a_model_file_is_known_by_family_objective_and_alphabet(demo, tmp_path, text, fault):
+def test_a_fault_in_a_model_file_stops_the_plan(demo, tmp_path, text, fault):
     (tmp_path / "model.yaml").write_text(text)
     demo["models"]["gryphon"]["model"] = str(tmp_path / "model.yaml")
     with pytest.raises(UsageError, match=rf"(?s)1 fault\n  models\.gryphon\.model: .*{fault}"):
         read_workflow_config(demo, REPOSITORY)
 
 
-def test_what_a_plan_knows_without_torch_is_what_the_models_and_the_patcher_know():
-    shell = json_schema(ShellConfig)["properties"]
-    assert set(KNOWN["family"]) == set(FAMILIES)
-    assert set(KNOWN["shell.objective"]) == set(shell["objective"]["enum"])
-    assert set(KNOWN["shell.alphabet"]) == set(shell["alphabet"]["enum"])
+def test_what_a_plan_knows_of_patching_is_what_the_patcher_knows():
     modes = json_schema(PatcherConfig)["properties"]["mode"]["enum"]
     assert json_schema(PatchConfig)["properties"]["mode"]["enum"] == modes
     for mode in modes:
         assert PatchConfig(mode=mode).reads_scores == PatcherConfig(mode=mode).needs_scores
+    assert list(MODES) == list(PARAMETERS)
 
 
 @pytest.mark.parametrize(

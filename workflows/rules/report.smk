@@ -60,9 +60,13 @@ rule report_model:
         ),
         data=lambda wildcards, input: Path(input.data[0]).parent,
         benchmarks=lambda wildcards: f"{FLOW.results}/benchmarks/{wildcards.model}",
+        expect=lambda wildcards, input, output: [
+            f"--expect {Path(path).relative_to(Path(output.summary).parent)}"
+            for path in [*input.tasks, *input.scores, *input.loci]
+        ],
     shell:
         "genomelm report {params.model} -o {output.html} --json {output.json} --summary {params.model} "
-        "{params.patching} --data {params.data} --benchmarks {params.benchmarks} > {log} 2>&1"
+        "{params.patching} --data {params.data} --benchmarks {params.benchmarks} {params.expect} > {log} 2>&1"
 
 
 rule report:
