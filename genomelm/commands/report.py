@@ -38,7 +38,7 @@ def report(
     ] = None,
     expect: Annotated[
         list[str] | None,
-        typer.Option("--expect", help="One model: file under FOLDER whose absence is a warning; repeatable."),
+        typer.Option("--expect", help="One model: file planned under FOLDER: its absence is a warning; repeatable."),
     ] = None,
     top: Annotated[
         int, typer.Option("--top", min=0, help="One model: variants listed a scored file, by |score|.")

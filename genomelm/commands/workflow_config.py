@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from genomelm.patching.parameters import PARAMETERS, SCORED
 from genomelm.settings import setting
 
 
@@ -12,16 +13,14 @@ from genomelm.settings import setting
 class PatchConfig:
     """One way to cut the genome into patches."""
 
-    mode: str = setting(
-        "entropy", "how starts are chosen", choices=("entropy", "length_constrained", "fixed_stride", "byte")
-    )
+    mode: str = setting("entropy", "how starts are chosen", choices=tuple(PARAMETERS))
     mean: float = setting(8.0, "mean patch length in bases", minimum=1)
     order: int = setting(11, "context length of the count model, for modes that read scores", minimum=1, maximum=12)
 
     @property
     def reads_scores(self) -> bool:
         """Whether a base is needed to place the patches after it: what a masked model must not see."""
-        return self.mode in ("entropy", "length_constrained")
+        return self.mode in SCORED
 
 
 @dataclasses.dataclass(frozen=True)

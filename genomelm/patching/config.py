@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from genomelm.errors import UsageError
-from genomelm.patching.modes import MODES, PARAMETERS
+from genomelm.patching.modes import MODES
+from genomelm.patching.parameters import SCORED
 from genomelm.settings import setting
 
 
@@ -35,4 +36,4 @@ class PatcherConfig:
     @property
     def needs_scores(self) -> bool:
         """Whether the mode compares scores with a threshold."""
-        return "threshold" in PARAMETERS[self.mode]
+        return self.mode in SCORED

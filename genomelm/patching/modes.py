@@ -96,11 +96,3 @@ MODES: dict[str, Callable[[np.ndarray, Rule, int], np.ndarray]] = {
     "fixed_stride": _fixed_stride,
     "byte": _byte,
 }
-
-# The parameters that a mode reads: what a config needs, and what its fingerprint covers.
-PARAMETERS: dict[str, tuple[str, ...]] = {
-    "entropy": ("threshold",),
-    "length_constrained": ("threshold", "min", "max", "multiple"),
-    "fixed_stride": ("stride",),
-    "byte": (),
-}

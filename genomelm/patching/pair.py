@@ -44,3 +44,30 @@ def pair(starts: np.ndarray, offset: int, ref_length: int, alt_length: int, leng
         lifted = np.where(behind, lifted, np.minimum(starts, offset + alt_length))
     lifted = np.unique(np.append(lifted, 0))
     return lifted[lifted < length - ref_length + alt_length]
+
+
+def pair_marks(marks: np.ndarray, offset: int, ref_length: int, alt_length: int) -> np.ndarray:
+    """`pair` for start flags: bool (l+1,) of one window to those of the other; the last one stays."""
+    length = len(marks) - 1
+    found = np.zeros(length - ref_length + alt_length + 1, bool)
+    found[pair(np.flatnonzero(marks[:-1]), offset, ref_length, alt_length, length)] = True
+    found[-1] = marks[-1]
+    return found
+
+
+def difference(ref: np.ndarray, alt: np.ndarray) -> tuple[int, int, int]:
+    """Return (offset, ref_length, alt_length) of what lies between the common start and the common end.
+
+    An indel in a repeat is taken as far left as it goes.
+
+    Args:
+        ref, alt: ids, int64 (l,) and (l',).
+    """
+    short = min(len(ref), len(alt))
+    tail = _common_start(ref[::-1][:short], alt[::-1][:short])
+    head = _common_start(ref[: short - tail], alt[: short - tail])
+    return head, len(ref) - head - tail, len(alt) - head - tail
+
+
+def _common_start(a: np.ndarray, b: np.ndarray) -> int:
+    return int(np.append(a == b, False).argmin())

@@ -14,7 +14,8 @@ from genomelm.patching.calibrate import calibrate
 from genomelm.patching.codes import Scale
 from genomelm.patching.config import PatcherConfig
 from genomelm.patching.count_model import CountModel
-from genomelm.patching.modes import PARAMETERS, Rule, mark
+from genomelm.patching.modes import Rule, mark
+from genomelm.patching.parameters import PARAMETERS
 from genomelm.settings import from_mapping, to_mapping
 
 FORMAT = 1

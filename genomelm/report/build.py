@@ -38,7 +38,7 @@ def gather(
     Args:
         folder: one model's folder. patch_summary, data, benchmarks: what lies beside it, as in `inputs.read`.
         top: variants listed a scored file, by |score|.
-        expected: files whose absence is a warning of its own, relative to the folder.
+        expected: files that were planned, relative to the folder; the absence of each is a warning.
         skip: paths left out of the file list (the report's own outputs).
     """
     results = inputs.read(folder, patch_summary=patch_summary, data=data, benchmarks=benchmarks)

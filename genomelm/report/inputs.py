@@ -16,8 +16,9 @@ evaluate/{task}.json             {"task", "kind", "alphabet", "metric", "target"
                                   "model": INTERVAL + "seeds", "baselines": {name: INTERVAL},
                                   "difference": {"baseline"} + INTERVAL, "n_train", "n_test", "provenance"}
 finetune/{task}/seed{n}/         the runs of a task, model/config.json among them
-score/{name}.summary.json        {"records_in", "records_out", "dropped", "statuses": {status: alleles}, "scored",
-                                  "seconds", "rate", "warnings", "provenance"}: genomelm.scoring.summary
+score/{name}.summary.json        {"records_in", "records_out", "dropped", "on_ref_mismatch", "statuses":
+                                  {status: alleles}, "scored", "seconds", "rate", "warnings", "provenance"}:
+                                  genomelm.scoring.summary
 score/{name}.tsv                 contig, pos, id, ref, alt, status, score ("." for none)
 interpret/{name}/                as genomelm.interpret.results.write leaves it
 
@@ -190,7 +191,7 @@ def read(
     tuned = {path.name for path in root.glob("finetune/*") if path.is_dir()}
     tasks = sorted({path.stem for path in root.glob("evaluate/*.json")} - {"language_model"} | tuned)
     scored = {path.name.removesuffix(".summary.json") for path in root.glob("score/*.summary.json")}
-    scored |= {path.name.removesuffix(".vcf.gz") for path in root.glob("score/*.vcf.gz")}
+    scored |= {path.name.removesuffix(end) for end in (".vcf.gz", ".tsv") for path in root.glob(f"score/*{end}")}
     loci = sorted(path.name for path in root.glob("interpret/*") if path.is_dir())
     asked = patch_summary or (root / "pretrain").exists() or (root / "evaluate/language_model.json").exists()
     return Results(

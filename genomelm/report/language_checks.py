@@ -2,6 +2,7 @@
 
 import math
 
+from genomelm.patching.parameters import SCORED
 from genomelm.report.checks import FAIL, PASS, WARN, Check, Outcome, above_zero, at_least, check
 from genomelm.report.inputs import Missing, Results
 
@@ -9,8 +10,6 @@ GROUP = "Language model"
 PUBLISHED_NOTE = "it learns from the held-out bases as it goes, this model does not: a mark to reach, not a gate"
 OPERATORS = {"hyena_glt": ("without_hyena",), "gryphon": ("without_s5", "without_bigbird")}
 """Family -> the ablations that take its operators out."""
-SCORED_MODES = ("entropy", "length_constrained")
-"""Patching modes that place boundaries by a score: only there random boundaries are an ablation."""
 BLOCKS, SPARSITY = 16, 0.5
 
 
@@ -93,7 +92,7 @@ def expected_ablations(results: Results) -> list[str]:
     """Return the ablations that an evaluation of this family makes; none when the results do not name it."""
     if results.family not in OPERATORS:
         return []
-    scored = results.patching.optional("config", "mode") in SCORED_MODES
+    scored = results.patching.optional("config", "mode") in SCORED  # else random boundaries are no ablation
     return ["backbone_mean", *(["random_boundaries"] if scored else []), *OPERATORS[results.family]]
 
 

@@ -40,8 +40,10 @@ def task(name: str, part: Part) -> list[Check]:
 def scoring(name: str, part: Part) -> list[Check]:
     def kept() -> Outcome:
         came, left = part.number("records_in"), part.number("records_out")
-        dropped = part.optional("dropped") or 0
-        return (PASS if came == left + dropped else FAIL), left, f"{came} in, {left} out, {dropped} dropped"
+        dropped = part.number("dropped")
+        asked = dropped == 0 or part.get("on_ref_mismatch") == "drop"
+        counts = f"{came} in, {left} out, {dropped} dropped" + ("" if asked else ", and no record was to be dropped")
+        return (PASS if asked and came == left + dropped else FAIL), left, counts
 
     def finite() -> Outcome:
         counts = status_counts(part)

@@ -98,6 +98,8 @@ def annotate(
                     progress(done, found.records)
             if run.records_in != found.records:
                 raise InputError(f"{reader.path} changed while it was read; run again when nothing writes to it")
+            counts = f"{run.records_in} records read, {run.records_out} written, {run.dropped} dropped on request"
+            assert run.records_in == run.records_out + run.dropped, f"{out}: {counts}: the rest was lost"
             longest = max([0, found.furthest, *_lengths(contigs, undeclared)])
             index = output.finish(found.is_sorted, longest > TBI_LIMIT)
         notes = _warnings(reader, found, selection, index)
@@ -124,9 +126,15 @@ class _Run:
     ) -> None:
         self._genome, self._scorer, self._tally, self._output = genome, scorer, tally, output
         self._tags, self._replaced, self._batch_size = tags, replaced, batch_size
-        self.records_in = self.records_out = 0
+        self._header_lines = output.lines
+        self.records_in = self.dropped = 0
         self.statuses: Counter[str] = Counter()
         self.sites: Counter[str] = Counter()
+
+    @property
+    def records_out(self) -> int:
+        """Records in the output so far."""
+        return self._output.lines - self._header_lines
 
     def pass_through(self, records: Iterator[Record], rows: BinaryIO | None) -> Iterator[int]:
         """Score and write the records; yield how many were read after each pool."""
@@ -136,6 +144,7 @@ class _Run:
             self.records_in += 1
             if record.alts:
                 if self._prepare(record):
+                    self.dropped += 1
                     continue
                 scored += sum(pair.status in SCORED for pair in record.pairs)
             pool.append(record)
@@ -170,7 +179,6 @@ class _Run:
             if rows is not None and record.pairs:
                 rows.write(record.rows())
         self._output.write(b"".join(written))
-        self.records_out += len(pool)
 
     def _scores(self, pairs: list[AllelePair]) -> list[float]:
         scores: list[float] = []
@@ -189,7 +197,8 @@ class _Run:
         return Summary(
             records_in=self.records_in,
             records_out=self.records_out,
-            dropped=self.records_in - self.records_out,
+            dropped=self.dropped,
+            on_ref_mismatch=self._tally.on_mismatch,
             alleles=self.statuses.total(),
             scored=scored,
             statuses={status: self.statuses[status] for status in STATUSES if self.statuses[status]},

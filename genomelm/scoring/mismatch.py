@@ -20,13 +20,13 @@ class MismatchTally:
     """Counts per contig, and stops the run when they say that the assembly is wrong.
 
     Args:
-        on_mismatch: flag (a status), error (stop at the first), or drop (leave the record out).
+        on_mismatch: flag (a status), error (stop at the first), or drop (leave the record out); kept as an attribute.
     """
 
     def __init__(self, genome: Genome, header: Header, path: object, on_mismatch: str) -> None:
         if on_mismatch not in CHOICES:
             raise UsageError(f"--on-ref-mismatch '{on_mismatch}' is unknown; choose {', '.join(CHOICES)}")
-        self._genome, self._header, self._path, self._on_mismatch = genome, header, path, on_mismatch
+        self._genome, self._header, self._path, self.on_mismatch = genome, header, path, on_mismatch
         self._compared: Counter[str] = Counter()
         self._mismatched: Counter[str] = Counter()
         self._first: dict[str, Variant] = {}
@@ -50,7 +50,7 @@ class MismatchTally:
         self._mismatched[contig] += 1
         first = self._first.setdefault(contig, variant)
         bad, seen = self._mismatched[contig], self._compared[contig]
-        if self._on_mismatch == "error":
+        if self.on_mismatch == "error":
             raise AssemblyError(
                 f"{self._path}: {self._difference(variant)}: {assembly_advice(self._header, self._genome)}"
             )
@@ -59,7 +59,7 @@ class MismatchTally:
                 f"{self._path}: {bad} of {seen} REF alleles on {contig} differ from {self._genome.path} (first: "
                 f"{self._difference(first)}): {assembly_advice(self._header, self._genome)}"
             )
-        return self._on_mismatch == "drop"
+        return self.on_mismatch == "drop"
 
     def _difference(self, variant: Variant) -> str:
         start = variant.pos - 1

@@ -34,10 +34,15 @@ def check_output(path: Path, name: str, folder: bool = False) -> None:
 
 
 class VcfOutput:
-    """A bgzipped VCF under a temporary name. `finish` moves it and its index into place."""
+    """A bgzipped VCF under a temporary name. `finish` moves it and its index into place.
+
+    Attributes:
+        lines: lines written so far, counted in the bytes that reach the file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lines = 0
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
         mask = os.umask(0)
@@ -49,6 +54,7 @@ class VcfOutput:
     def write(self, data: bytes) -> None:
         """Append bytes of the VCF."""
         self._stream.write(data)
+        self.lines += data.count(b"\n")
 
     def finish(self, index: bool, long_contigs: bool) -> Path | None:
         """Flush to disk, index, and rename: old index away, data, new index. Return the index's path.

@@ -13,7 +13,8 @@ class Summary:
     """Counts of one run; records_in = records_out + dropped.
 
     Args:
-        records_in, records_out, dropped: data lines read, written, and left out on request.
+        records_in, records_out, dropped: data lines read, written, and left out on request; each is counted by itself.
+        on_ref_mismatch: what was asked for: flag, error or drop. Only drop leaves records out; regions do not.
         alleles: alternative alleles of the records that were looked at.
         scored: alleles with a score.
         statuses: alleles per status, in the order of the status table.
@@ -28,6 +29,7 @@ class Summary:
     records_in: int
     records_out: int
     dropped: int
+    on_ref_mismatch: str
     alleles: int
     scored: int
     statuses: dict[str, int]

@@ -166,6 +166,7 @@ def write_scores(root: Path, name: str, contig: str, scores: np.ndarray, **chang
         "records_in": len(scores) + 1,
         "records_out": len(scores) + 1,
         "dropped": 0,
+        "on_ref_mismatch": "flag",
         "alleles": len(scores) + 1,
         "scored": len(scores),
         "statuses": {"OK": len(scores), "SYMBOLIC": 1},

@@ -162,16 +162,17 @@ def test_bits_of_other_held_out_bases_are_said_not_to_be_comparable(copies, tmp_
 
 def test_text_has_one_block_a_model_with_verdict_figures_and_open_checks(made):
     blocks = (made[0] / "summary.txt").read_text().split("\n\n")
-    assert [re.match(r"\[(\w+)\] WARN", block).group(1) for block in blocks[1:]] == [
-        row["name"] for row in made[1]["models"]
+    assert [re.match(r"\[(\w+)\] (\w+)", block).groups() for block in blocks[1:]] == [
+        (row["name"], row["verdict"].upper()) for row in made[1]["models"]
     ]
+    assert [row["verdict"] for row in made[1]["models"]] == ["warn", "warn", "warn", "pass", "pass"]
     gryphon = blocks[2]
     for figure in ("1.91 (1.908 to 1.912)", "without_s5 adds 0.0213 (0.0194 to 0.0232)", "true sparsity 0.627"):
         assert figure in gryphon
     assert "held-out bits per masked base: 1.891" in blocks[3]
     assert "count model" not in blocks[3]
     assert "no language model" in blocks[4]
-    assert "  WARN  Locus" in gryphon
+    assert "  WARN  Held-out bits per base beside a published compressor" in gryphon
     assert "  PASS" not in gryphon
 
 

@@ -140,7 +140,7 @@ def test_an_unnamed_family_is_judged_by_the_ablations_that_are_there(results):
 def test_a_model_of_tasks_alone_misses_no_language_model(results):
     root = results / "rna"
     report = write_report(root)
-    assert {check["group"] for check in report["checks"]} == {"Tasks", "Variants", "Attribution"}
+    assert {check["group"] for check in report["checks"]} == {"Tasks"}
     assert report["family"] == "hyena_glt"
     assert report["language_model"]["planned"] is False
     page = text_of(root / "report/report.html")

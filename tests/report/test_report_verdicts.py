@@ -1,8 +1,9 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
-from example_run import WRONG_SITES, edit, interval, shared, write_locus, write_scores
+from example_run import WRONG_SITES, edit, interval, shared, write_locus, write_scores, write_task
 
 from genomelm.errors import InputError
 from genomelm.report import build
@@ -27,6 +28,41 @@ def test_an_empty_directory_gives_warnings_only(tmp_path):
     report = build.gather(tmp_path)
     assert {check["status"] for check in report["checks"]} == {"warn"}
     assert all(check["value"] is None and "not run" in check["reason"] for check in report["checks"])
+
+
+def kinds_missed(root, **options):
+    names = ("Held-out tasks", "Scored variants", "Locus", "Measurements")
+    return [name for name in checks(root, **options) if name in names or name.startswith("Expected")]
+
+
+def test_what_was_not_planned_is_not_missed_and_what_was_is(run):
+    for folder in ("score", "interpret"):
+        shutil.rmtree(run / folder)
+    assert kinds_missed(run) == []
+    planned = ("evaluate/lac.json", "score/lac.summary.json", "interpret/lac/summary.json")
+    assert kinds_missed(run, expected=planned) == [f"Expected file {path}" for path in planned[1:]]
+
+
+def test_a_model_trained_from_scratch_on_tasks_it_passes_has_a_report_that_passes(tmp_path):
+    write_task(tmp_path, "codons", "regression", 0.58, 0.41, "rna")
+    assert build.gather(tmp_path, expected=("evaluate/codons.json",))["verdict"] == "pass"
+    (tmp_path / "evaluate/codons.json").unlink()
+    assert build.gather(tmp_path)["verdict"] == "warn"
+
+
+def test_a_measurement_that_was_begun_is_missed(run):
+    for folder in ("score", "interpret", "evaluate", "finetune"):
+        shutil.rmtree(run / folder)
+    assert kinds_missed(run) == ["Measurements"]
+    for folder in ("score", "interpret", "finetune"):
+        (run / folder).mkdir()
+    assert kinds_missed(run) == ["Held-out tasks", "Scored variants", "Locus"]
+    for path in ("finetune/lac/seed1", "interpret/lac"):
+        (run / path).mkdir(parents=True)
+    (run / "score/human.tsv").touch()
+    found = checks(run)
+    for name in ("lac: metric", "human: records written", "lac: deletion against random order, p"):
+        assert (found[name]["status"], found[name]["value"]) == ("warn", None)
 
 
 def test_a_missing_directory_is_an_error(tmp_path):
@@ -147,6 +183,21 @@ def test_lost_records_and_non_finite_scores_fail_and_mismatches_warn(run):
     assert found["human: records written"]["status"] == "fail"
     assert found["human: alleles with a non-finite score"]["status"] == "fail"
     assert found["human: per cent of alleles that disagree with the reference"]["status"] == "warn"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"records_out": 2, "dropped": 1}, "fail"),  # nobody asked for a record to be dropped
+        ({"records_out": 2, "dropped": 1, "on_ref_mismatch": "drop"}, "pass"),
+        ({"records_out": 1, "dropped": 1, "on_ref_mismatch": "drop"}, "fail"),
+        ({"records_out": 2, "dropped": 1, "on_ref_mismatch": None}, "warn"),
+        ({"dropped": None}, "warn"),
+    ],
+)
+def test_records_may_be_missing_only_where_dropping_was_asked_for(run, changes, status):
+    write_scores(run, "human", "z", np.array([0.1, -0.2]), **changes)
+    assert checks(run)["human: records written"]["status"] == status
 
 
 def test_a_training_curve_that_rises_fails(run):

@@ -177,6 +177,7 @@ def test_mismatches_can_be_errors_or_be_dropped(genome, make_vcf, scorer, out, r
     expect_refused(UsageError, "flag, error, drop", source, genome, scorer, out, on_ref_mismatch="no")
     result = annotate(source, genome, scorer, out, on_ref_mismatch="drop")
     assert (result.records_in, result.records_out, result.dropped) == (3, 2, 1)
+    assert result.on_ref_mismatch == "drop"
     assert [row[1] for row in read_vcf(out)[1]] == [b"5", b"30"]
     assert annotate(source, genome, scorer, out).statuses["ALT_IS_REF_SWAP"] == 1
 

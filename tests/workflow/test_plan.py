@@ -102,7 +102,7 @@ def test_what_a_job_reads_is_of_its_own_model(planned, demo):
     logs = "results/demo/logs"
     assert "--model configs/models/hyena_glt_rna.yaml " in of[f"{logs}/rna/finetune/splice.seed1.log"]
     assert "--genome" not in of[f"{logs}/rna/finetune/splice.seed1.log"]
-    assert "--model results/demo/models/gryphon/pretrain/model " in of[f"{logs}/gryphon/finetune/lac.seed1.log"]
+    assert "--model results/demo/models/gryphon/pretrain/model " in of[f"{logs}/gryphon/finetune/coding.seed1.log"]
     assert "--genome" in of[f"{logs}/hyena_glt/finetune/coding.seed1.log"]
     assert "--patches results/demo/patch/stride " in of[f"{logs}/gryphon_masked/pretrain.log"]
     assert "--mode fixed_stride " in of[f"{logs}/patch/stride.log"]
@@ -114,6 +114,15 @@ def test_what_a_job_reads_is_of_its_own_model(planned, demo):
     assert "--patch-summary" not in of[f"{logs}/protein/report.log"]
     assert "-m results/demo/models/hyena_glt/finetune/lac/seed1/model " in of[f"{logs}/hyena_glt/score/lac.log"]
     assert "-m results/demo/models/hyena_glt/pretrain/model " in of[f"{logs}/hyena_glt/score/human.log"]
+
+
+def test_a_report_expects_what_was_planned_for_its_model_and_nothing_else(planned, demo):
+    of = {log: command for command, log in re.findall(r"(genomelm .*) > (\S+) 2>&1$", planned.stdout, re.MULTILINE)}
+    for name in demo["models"]:
+        wanted = {f"evaluate/{task}.json" for task, use in demo["tasks"].items() if name in use["models"]}
+        wanted |= {f"score/{part}.summary.json" for part, use in demo["scores"].items() if use["model"] == name}
+        wanted |= {f"interpret/{part}/summary.json" for part, use in demo["interpret"].items() if use["model"] == name}
+        assert set(re.findall(r"--expect (\S+)", of[f"results/demo/logs/{name}/report.log"])) == wanted
 
 
 def test_another_config_is_not_merged_into_the_demo(repository, demo):
@@ -164,7 +173,7 @@ def test_only_patching_and_pretraining_take_several_threads(untouched):
 
 def test_the_longest_chains_come_first(planned):
     found = {rule: re.search(r"priority: (\d+)", text) for rule, text in jobs(planned.stdout)}
-    order = ("patch", "pretrain", "finetune", "train_from_scratch", "evaluate_task")
+    order = ("patch", "pretrain", "train_from_scratch", "finetune", "evaluate_task")
     ranks = [int(found[rule][1]) if found[rule] else 0 for rule in order]
     assert ranks == sorted(ranks, reverse=True)
     assert len(set(ranks)) == len(ranks)
