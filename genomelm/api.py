@@ -104,6 +104,8 @@ def embed(model: GenomeModel, sequences: Sequence[str], per_base: bool = False) 
 def predict(model: GenomeModel, sequences: Sequence[str]) -> np.ndarray | list[np.ndarray]:
     """Return a task head's outputs: the labels' unit for numbers, logits for classes.
 
+    A head whose labels hold for both strands gives the mean of both readings.
+
     Returns:
         float64 (n, outputs). A head that labels bases gives one float64 (l, outputs) array a sequence. A
         variant-effect head gives the effect of each sequence against its task's reference.
@@ -112,7 +114,8 @@ def predict(model: GenomeModel, sequences: Sequence[str]) -> np.ndarray | list[n
         UsageError: a language model, or a variant-effect head whose task has no reference.
         InputError: a sequence of another alphabet.
     """
-    found = task_outputs(model, _windows(model, sequences))
+    _check(model, sequences)
+    found = task_outputs(model, sequences)
     if model.head_kind == "token_classification":
         return found
     return np.stack(found) if found else np.zeros((0, model.config.head["outputs"]))
@@ -135,7 +138,8 @@ def score_variants(
         fasta: the reference.
         variants: a VCF, or (contig, 1-based pos, ref, alt) each.
         width: reference bases around a variant. window: a fixed interval instead.
-        forward_only: one strand instead of the mean of both.
+        forward_only: one strand, as task heads without two_strands or with `window` read anyway; otherwise the mean
+            of both.
 
     Returns:
         contig, pos, ref, alt, score, status; the score is NaN where the status says why there is none.

@@ -122,11 +122,20 @@ def finetune(
 
 def _from_scratch(file: Path, seed: int) -> "GenomeModel":
     """Return a language model with fresh weights and fixed-stride patches, as a model file says."""
+    from genomelm.commands.model_input import refuse_pickle
+    from genomelm.errors import UsageError
     from genomelm.models.config import read_model_file
     from genomelm.patching.config import PatcherConfig
     from genomelm.patching.patcher import Patcher
     from genomelm.training.pretrain import new_model
 
+    refuse_pickle(file)
+    if not file.exists() or file.suffix not in (".yaml", ".yml"):
+        fault = "is not a YAML file" if file.exists() else "does not exist"
+        raise UsageError(
+            f"--model {file} {fault}: give the folder of a pretrained model, such as results/pretrain/model, or a "
+            "model file, such as configs/models/hyena_glt_tiny.yaml"
+        )
     settings = read_model_file(file)
     patches = PatcherConfig(mode="fixed_stride", stride=settings.stride, alphabet=settings.shell.alphabet)
     return new_model(settings, Patcher(patches), seed)

@@ -17,19 +17,30 @@ def open_model(path: Path, device: str, require_gpu: bool, threads: int | None) 
         IntegrityError: a pickle, or weights that do not fit the config.
         ResourceError: the device is not there.
     """
-    from genomelm.errors import IntegrityError
     from genomelm.files import sha256
-    from genomelm.models.loading import PICKLES, load_model
+    from genomelm.models.loading import load_model
     from genomelm.runtime import choose_device, set_threads
+
+    refuse_pickle(path)
+    if threads is not None:
+        set_threads(threads)
+    model = load_model(path, choose_device(device, require_gpu))
+    return model, sha256(path / "model.safetensors")
+
+
+def refuse_pickle(path: Path) -> None:
+    """Refuse a file that could run code when it is loaded.
+
+    Raises:
+        IntegrityError: the file is a pickle by its name.
+    """
+    from genomelm.errors import IntegrityError
+    from genomelm.models.loading import PICKLES
 
     if path.suffix in PICKLES and path.is_file():
         raise IntegrityError(
             f"{path} is a pickle: pickles can run code and are never loaded; give a directory with model.safetensors"
         )
-    if threads is not None:
-        set_threads(threads)
-    model = load_model(path, choose_device(device, require_gpu))
-    return model, sha256(path / "model.safetensors")
 
 
 def located(genome: "Genome", text: str, option: str) -> "Interval":

@@ -8,7 +8,6 @@ import typer
 
 if TYPE_CHECKING:
     from genomelm.models.model import GenomeModel
-    from genomelm.scoring.alleles import Window
     from genomelm.seq.genome import Genome
 
 
@@ -27,9 +26,9 @@ def predict(
     """Write one row a sequence: a task head's outputs, or a language model's log-likelihood and bits per base.
 
     A masked model gives its pseudo-likelihood, a head that labels bases one row a base, and a variant-effect head the
-    effect of each sequence against its task's reference. Sequences are read as they are written, on one strand. A
-    language model reads a sequence longer than --longest in pieces, each from its own start; a task head needs a
-    sequence whole, and a longer one is an error.
+    effect of each sequence against its task's reference. Sequences are read as they are written; a head whose labels
+    hold for both strands gives the mean of both readings. A language model reads a sequence longer than --longest in
+    pieces, each from its own start; a task head needs a sequence whole, and a longer one is an error.
     """
     import itertools
 
@@ -73,14 +72,13 @@ def _columns(model: "GenomeModel") -> list[str]:
     return ["name", *(["position", "base"] if of_base else ["bases"]), *(kind + end for kind in kinds for end in ends)]
 
 
-def _pieces(records: "Genome", longest: int, model: "GenomeModel") -> "Iterator[tuple[str, int, Window]]":
-    """Yield (name, record's length, window) for each piece of each record, in file order.
+def _pieces(records: "Genome", longest: int, model: "GenomeModel") -> Iterator[tuple[str, int, str]]:
+    """Yield (name, record's length, sequence) for each piece of each record, in file order.
 
     Raises:
         InputError: a task head cannot read a record whole, or a record is of another alphabet.
     """
     from genomelm.errors import InputError
-    from genomelm.scoring.alleles import read_alone
     from genomelm.seq.alphabet import check_letters
     from genomelm.seq.interval import Interval
 
@@ -92,38 +90,40 @@ def _pieces(records: "Genome", longest: int, model: "GenomeModel") -> "Iterator[
         places = [Interval(name, at, min(at + longest, length)) for at in range(0, max(length, 1), longest)]
         check_letters(map(records.fetch, places), model.alphabet, f"{records.path}: {name}")
         for place in places:
-            yield name, length, read_alone(model, records.fetch(place))
+            yield name, length, records.fetch(place)
 
 
-def _outputs(model: "GenomeModel", batches: "Iterator[list[tuple[str, int, Window]]]") -> Iterator[list[str]]:
+def _outputs(model: "GenomeModel", batches: Iterator[list[tuple[str, int, str]]]) -> Iterator[list[str]]:
     """Yield a row a sequence, or a row a base where the head labels bases."""
     import numpy as np
     from scipy.special import expit, softmax
 
     from genomelm.scoring.predictions import task_outputs
-    from genomelm.seq.alphabet import decode
+    from genomelm.seq.alphabet import decode, encode
 
     for batch in batches:
-        for (name, length, window), output in zip(batch, task_outputs(model, [p[2] for p in batch]), strict=True):
+        for (name, length, sequence), output in zip(batch, task_outputs(model, [p[2] for p in batch]), strict=True):
             values = output
             if model.head_kind.endswith("_classification"):
                 chances = expit(output) if output.shape[-1] == 1 else softmax(output, -1)
                 values = np.concatenate([output, chances], -1)
             texts = [[f"{value:.7g}" for value in row] for row in np.atleast_2d(values)]
             if model.head_kind == "token_classification":
-                for place, (base, row) in enumerate(zip(decode(window.ids), texts, strict=True), 1):
+                bases = decode(encode(sequence, model.alphabet))
+                for place, (base, row) in enumerate(zip(bases, texts, strict=True), 1):
                     yield [name, str(place), base, *row]
             else:
                 yield [name, str(length), *texts[0]]
 
 
-def _likelihoods(model: "GenomeModel", batches: "Iterator[list[tuple[str, int, Window]]]") -> Iterator[list[str]]:
+def _likelihoods(model: "GenomeModel", batches: Iterator[list[tuple[str, int, str]]]) -> Iterator[list[str]]:
     """Add up the pieces of each record; N has no probability and is not counted as a base."""
     import itertools
     import math
 
     import numpy as np
 
+    from genomelm.scoring.alleles import read_alone
     from genomelm.scoring.predictions import base_log_probabilities
     from genomelm.seq.alphabet import ALPHABETS
 
@@ -131,8 +131,9 @@ def _likelihoods(model: "GenomeModel", batches: "Iterator[list[tuple[str, int, W
 
     def scored() -> Iterator[tuple[str, int, float, int]]:
         for batch in batches:
-            found = base_log_probabilities(model, [p[2] for p in batch])
-            for (name, length, window), values in zip(batch, found, strict=True):
+            windows = [read_alone(model, p[2]) for p in batch]
+            found = base_log_probabilities(model, windows)
+            for (name, length, _), window, values in zip(batch, windows, found, strict=True):
                 yield name, length, float(values.sum()), int(np.isin(window.ids, letters).sum())
 
     for (name, length), parts in itertools.groupby(scored(), key=lambda part: part[:2]):

@@ -31,7 +31,12 @@ def score(
     table: Annotated[Path | None, typer.Option("--table", help="TSV of scores, one row an allele.")] = None,
     summary: Annotated[Path | None, typer.Option("--summary", help="JSON with the counts of the run.")] = None,
     forward_only: Annotated[
-        bool, typer.Option("--forward-only", help="Read one strand; otherwise the mean of both.")
+        bool,
+        typer.Option(
+            "--forward-only",
+            help="Read one strand, as task heads without two_strands or with --window do anyway; otherwise the mean "
+            "of both.",
+        ),
     ] = False,
     on_ref_mismatch: Annotated[
         str, typer.Option("--on-ref-mismatch", help="A REF unlike the reference: flag, error or drop.")
@@ -51,7 +56,7 @@ def score(
 
     A language model gives GLM_LLR, log p(alternative) - log p(reference) in nats, a masked one with the bases that
     change hidden; a task model gives GLM_<TASK>, its prediction for the alternative minus the one for the reference,
-    or, if it was trained on variant effects, its effect. An allele without a score has '.' and a reason in
+    or, if it was trained on variant effects, its output for the pair. An allele without a score has '.' and a reason in
     GLM_STATUS.
     """
     from genomelm.commands.model_input import located, open_model

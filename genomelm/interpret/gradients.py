@@ -27,13 +27,6 @@ def input_x_gradient(gradient_of: GradientOf, one_hot: np.ndarray) -> np.ndarray
     return off_simplex(np.asarray(gradient_of(one_hot), dtype=np.float64)) * one_hot
 
 
-def first_order_effects(gradient_of: GradientOf, one_hot: np.ndarray) -> np.ndarray:
-    """Return (l, 4), the gradient's estimate of ISM: g[alternate] - g[reference], 0 at the reference base."""
-    gradient = np.asarray(gradient_of(one_hot), dtype=np.float64)
-    known = one_hot.sum(axis=-1, keepdims=True)
-    return (gradient - (gradient * one_hot).sum(axis=-1, keepdims=True)) * known
-
-
 def integrated(gradient_of: GradientOf, one_hot: np.ndarray, steps: int = 256) -> tuple[np.ndarray, np.ndarray]:
     """Integrate the gradient from the uniform base mixture to the sequence (midpoint rule).
 

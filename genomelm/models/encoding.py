@@ -9,7 +9,10 @@ import torch
 
 from genomelm.errors import InputError
 from genomelm.patching.patcher import Patcher
-from genomelm.seq.alphabet import BOS, MASK, PAD
+from genomelm.seq.alphabet import BOS, MASK, PAD, encode
+
+HIDDEN_STRIDE = 7
+"""Masked models are asked for every so many-th base at a time: about the share that training hides."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,10 @@ def make_batch(records: Sequence[np.ndarray], starts: Sequence[np.ndarray], refe
     return Batch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(flags), references)
 
 
-def segment_records(patcher: Patcher, records: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return start flags (l+1,) bool for each record, from its own first byte."""
-    return [patcher.marks(record) for record in records]
+def task_marks(patcher: Patcher, ids: np.ndarray, reference: str, alphabet: str) -> np.ndarray:
+    """Return start flags (l+1,) of a record (l,): its task's reference's where that is as long, else its own."""
+    cut = encode(reference, alphabet) if reference and len(reference) == len(ids) else ids
+    return np.array(patcher.marks(cut), bool)
 
 
 def starts_of_rows(patcher: Patcher, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

@@ -46,7 +46,7 @@ def mixed_kmers(kmers: KmerEmbedding, weights: torch.Tensor) -> torch.Tensor:
     tables = dict(zip(kmers.sizes, kmers.tables, strict=True))
     longest = max(tables, default=0)
     padded = torch.cat([unknown.expand(max(longest - 1, 0), letters), weights])
-    total = weights.new_zeros(length, kmers.tables[0].weight.shape[1] if tables else 1)
+    total = weights.new_zeros(length, kmers.width)
     for k, table in tables.items():
         distribution = padded.new_ones(length, 1)
         for back in range(k - 1, -1, -1):  # the oldest letter is the code's first digit

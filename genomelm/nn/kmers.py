@@ -20,11 +20,12 @@ class KmerEmbedding(nn.Module):
 
     def __init__(self, width: int, sizes: tuple[int, ...], letters: torch.Tensor, vocabulary: int) -> None:
         super().__init__()
-        self.sizes = sizes
+        self.width, self.sizes = width, sizes
         self.base = len(letters)
         digits = torch.full((vocabulary,), self.base - 1)
         digits[letters] = torch.arange(self.base)
         self.register_buffer("digits", digits, persistent=False)
+        self.register_buffer("zero", torch.zeros(width), persistent=False)
         self.tables = nn.ModuleList(nn.Embedding(self.base**k, width) for k in sizes)
         for table in self.tables:
             nn.init.normal_(table.weight, std=0.02)
@@ -32,7 +33,7 @@ class KmerEmbedding(nn.Module):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Map ids (b, l) int64 to (b, l, d); row i reads bytes i-k+1..i."""
         digits = self.digits[ids]
-        total = 0.0
+        total = self.zero.expand(*ids.shape, -1)
         for k, table in zip(self.sizes, self.tables, strict=True):
             padded = F.pad(digits, (k - 1, 0), value=self.base - 1)
             code = padded[:, : ids.shape[1]]

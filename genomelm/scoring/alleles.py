@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from genomelm.errors import UsageError
+from genomelm.models.encoding import task_marks
 from genomelm.models.model import GenomeModel
-from genomelm.patching.pair import pair as lift
+from genomelm.patching.pair import pair_marks
 from genomelm.seq.alphabet import MASK, encode, reverse_complement
 from genomelm.seq.window import AllelePair
 
@@ -67,12 +68,8 @@ def read_alone(model: GenomeModel, sequence: str) -> Window:
     """
     if model.patcher is None:
         raise UsageError("the model has no patcher: load it with genomelm.load_model, or save it with one")
-    ids, reference = encode(sequence, model.alphabet), model.config.head["reference"]
-    cut = encode(reference, model.alphabet) if reference and len(reference) == len(ids) else ids
-    marks = np.array(model.patcher.marks(cut), bool)
-    if len(ids):
-        marks[0] = True
-    return Window(ids, marks)
+    ids = encode(sequence, model.alphabet)
+    return Window(ids, task_marks(model.patcher, ids, model.config.head["reference"], model.alphabet))
 
 
 def read_pair(model: GenomeModel, pair: AllelePair) -> tuple[Window, Window]:
@@ -83,11 +80,7 @@ def read_pair(model: GenomeModel, pair: AllelePair) -> tuple[Window, Window]:
 
 def lifted(ref: Window, alt: str, offset: int, ref_length: int, alt_length: int, alphabet: str = "dna") -> Window:
     """Give `alt` the patches of `ref`, of which it differs by alt_length for ref_length bases at `offset`."""
-    ids = encode(alt, alphabet)
-    marks = np.zeros(len(ids) + 1, bool)
-    marks[lift(np.flatnonzero(ref.marks[:-1]), offset, ref_length, alt_length, len(ref.ids))] = True
-    marks[-1] = ref.marks[-1]
-    return Window(ids, marks)
+    return Window(encode(alt, alphabet), pair_marks(ref.marks, offset, ref_length, alt_length))
 
 
 def other_strand(pair: AllelePair) -> AllelePair:

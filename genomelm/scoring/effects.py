@@ -3,27 +3,6 @@
 import numpy as np
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Return log-probabilities in nats over the last axis, float64 (..., v)."""
-    logits = np.asarray(logits, np.float64)
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def chosen(log_probabilities: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Return the log-probability of each byte that is there.
-
-    Args:
-        log_probabilities: (..., l, v) in nats; row i predicts `ids[i]`.
-        ids: int64 (..., l).
-
-    Returns:
-        float64 (..., l).
-    """
-    taken = np.take_along_axis(np.asarray(log_probabilities, np.float64), np.asarray(ids)[..., None], axis=-1)
-    return taken[..., 0]
-
-
 def log_likelihood(per_position: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
     """Sum log-probabilities over positions in float64.
 

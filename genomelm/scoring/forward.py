@@ -98,14 +98,12 @@ def token_outputs(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndar
 
 
 def pair_outputs(model: GenomeModel, pairs: Sequence[WindowPair]) -> list[np.ndarray]:
-    """Return a variant-effect head's output, float64 (n,) a pair, in the labels' unit; equal windows give exactly 0."""
+    """Return a variant-effect head's output, float64 (n,) a pair, in the labels' unit; equal bases give exactly 0."""
     references = [pair.ref for pair in pairs]
     if len({window.key for window in references}) == 1:
         references = references[:1]
     batch = batch_of(model, [*references, *(pair.alt for pair in pairs)], len(references))
-    found = model(**batch.inputs()).logits.double().cpu().numpy()
-    found[[pair.ref.key == pair.alt.key for pair in pairs]] = 0.0  # two rows of one batch may be rounded differently
-    return list(found)
+    return list(model(**batch.inputs()).logits.double().cpu().numpy())
 
 
 def single(output: np.ndarray) -> float:

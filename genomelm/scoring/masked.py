@@ -5,14 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from genomelm.models.encoding import HIDDEN_STRIDE
 from genomelm.models.model import GenomeModel
 from genomelm.scoring import effects
 from genomelm.scoring.alleles import Window
 from genomelm.scoring.forward import Read, batch_of, read_windows
 from genomelm.seq.alphabet import ALPHABETS, MASK
-
-STRIDE = 7
-"""Where every base is to be hidden once, every so many-th one is hidden at a time: about the share of training."""
 
 
 def read_strided(model: GenomeModel, windows: Sequence[Window], read: Read) -> list[np.ndarray]:
@@ -25,7 +23,7 @@ def read_strided(model: GenomeModel, windows: Sequence[Window], read: Read) -> l
         One (l, c) array a window; row i is of base i.
     """
     masked = [
-        [window.hidden(slice(first, None, STRIDE)) for first in range(max(1, min(STRIDE, len(window.ids))))]
+        [window.hidden(slice(first, None, HIDDEN_STRIDE)) for first in range(min(HIDDEN_STRIDE, len(window.ids)) or 1)]
         for window in windows
     ]
     found = iter(read_windows(model, [part for parts in masked for part in parts], read))
@@ -34,7 +32,7 @@ def read_strided(model: GenomeModel, windows: Sequence[Window], read: Read) -> l
         values = [next(found) for _ in parts]
         whole.append(np.empty((len(window.ids), values[0].shape[1]), values[0].dtype))
         for first, part in enumerate(values):
-            whole[-1][first::STRIDE] = part
+            whole[-1][first::HIDDEN_STRIDE] = part
     return whole
 
 
@@ -55,7 +53,7 @@ def hidden_logits(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndar
 def pseudo_likelihoods(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
     """Return log p(base | the others, save those hidden with it) in nats, float64 (l,) a window; 0 at N.
 
-    Source: Salazar et al. 2020, ACL, equation 1; here every STRIDE-th base is hidden in one pass, not one alone.
+    Source: Salazar et al. 2020, ACL, equation 1; here every HIDDEN_STRIDE-th base is hidden in one pass, not one alone.
     """
     letters = ALPHABETS[model.alphabet].ids
     found = read_strided(model, windows, hidden_log_probabilities)

@@ -6,9 +6,12 @@ import numpy as np
 
 from genomelm.errors import UsageError
 from genomelm.models.model import GenomeModel
-from genomelm.scoring.alleles import Window, WindowPair, read_alone
+from genomelm.patching.pair import difference
+from genomelm.scoring.alleles import Window, WindowPair, lifted, read_alone
+from genomelm.scoring.effects import strand_average
 from genomelm.scoring.forward import byte_log_probabilities, head_outputs, pair_outputs, read_windows, token_outputs
 from genomelm.scoring.masked import pseudo_likelihoods
+from genomelm.seq.alphabet import encode, reverse_complement
 
 
 def base_log_probabilities(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
@@ -26,24 +29,44 @@ def base_log_probabilities(model: GenomeModel, windows: Sequence[Window]) -> lis
     return read_windows(model, windows, byte_log_probabilities)
 
 
-def task_outputs(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
-    """Return a task head's outputs, float64 (n,) a window: the labels' unit for numbers, logits for classes.
+def task_outputs(model: GenomeModel, sequences: Sequence[str]) -> list[np.ndarray]:
+    """Return a task head's outputs, float64 (n,) a sequence: the labels' unit for numbers, logits for classes.
 
-    A head that labels bases gives (l, n). A variant-effect head compares each window with its task's reference.
+    A head that labels bases gives (l, n). A variant-effect head compares each sequence with its task's reference, both
+    in the reference's patches. A head whose labels hold for both strands gives the mean of both readings.
 
     Raises:
         UsageError: a language model, or a variant-effect head whose task has no reference.
     """
     if model.is_language_model:
         raise UsageError("this is a language model, without a task head; use log_likelihood, or fine-tune it")
-    if model.head_kind == "token_classification":
-        return read_windows(model, windows, token_outputs)
-    if model.head_kind != "variant_effect":
-        return read_windows(model, windows, head_outputs)
-    if not model.config.head["reference"]:
+    if model.head_kind == "variant_effect" and not model.config.head["reference"]:
         raise UsageError(
             "the model compares two alleles, and its task has no reference to compare a sequence with: use "
             "`genomelm score` (or score_variants, saturate, attribute)"
         )
-    reference = read_alone(model, model.config.head["reference"])
-    return read_windows(model, [WindowPair(reference, window) for window in windows], pair_outputs)
+    found = _one_strand(model, sequences, turned=False)
+    if not model.config.head["two_strands"]:
+        return found
+    other = _one_strand(model, sequences, turned=True)
+    if model.head_kind == "token_classification":
+        other = [values[::-1] for values in other]
+    return [strand_average(*both) for both in zip(found, other, strict=True)]
+
+
+def _one_strand(model: GenomeModel, sequences: Sequence[str], turned: bool) -> list[np.ndarray]:
+    """Return the head's outputs for sequences as they are written, or `turned`, as the other strand reads them."""
+    if model.head_kind == "variant_effect":
+        return read_windows(model, [_against_reference(model, s, turned) for s in sequences], pair_outputs)
+    windows = [read_alone(model, reverse_complement(s) if turned else s) for s in sequences]
+    return read_windows(model, windows, token_outputs if model.head_kind == "token_classification" else head_outputs)
+
+
+def _against_reference(model: GenomeModel, sequence: str, turned: bool) -> WindowPair:
+    reference = model.config.head["reference"]
+    offset, ref_length, alt_length = difference(*(encode(s, model.alphabet) for s in (reference, sequence)))
+    if turned:
+        reference, sequence = reverse_complement(reference), reverse_complement(sequence)
+        offset = len(reference) - offset - ref_length
+    ref = read_alone(model, reference)
+    return WindowPair(ref, lifted(ref, sequence, offset, ref_length, alt_length, model.alphabet))

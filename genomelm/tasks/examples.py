@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genomelm.seq.alphabet import encode, reverse_complement
+from genomelm.seq.alphabet import reverse_complement
 from genomelm.seq.interval import Interval
 
 SPLITS = ("train", "validation", "test")
@@ -48,10 +48,6 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.names)
-
-    def ids(self) -> list[np.ndarray]:
-        """Return the ids (l,) int64 of each sequence."""
-        return [encode(sequence, self.alphabet) for sequence in self.sequences]
 
 
 def leakage(examples: Examples, seen: Sequence[Interval] = ()) -> dict[str, int]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from genomelm.models.encoding import make_batch
+from genomelm.models.encoding import HIDDEN_STRIDE, make_batch
 from genomelm.models.heads import BITS
 from genomelm.models.model import GenomeModel
 from genomelm.nn.bigbird import BigBirdAttention
@@ -20,9 +20,6 @@ from genomelm.training.windows import GenomeWindows, hide_strided, label_ids
 
 BYTES = 1 << 14
 """Bytes of one forward pass."""
-
-HIDDEN = 7
-"""Masked models: every so many-th base of a window is hidden, about the share of training."""
 
 Boundaries = Callable[[np.ndarray, int], np.ndarray]
 """(start flags (l+1,), window number) -> start flags to use instead."""
@@ -38,7 +35,7 @@ def window_bits(
     """Return bits and number of scored bases of each window, float64 (n,) both.
 
     Causal models: every base of a window is scored, its first one from BOS alone. Masked models: every
-    HIDDEN-th base is hidden and scored; where the hidden ones begin changes from window to window.
+    HIDDEN_STRIDE-th base is hidden and scored; where the hidden ones begin changes from window to window.
     """
     bits, counts = [], []
     size = max(1, BYTES // max(len(tile) for tile in tiles))
@@ -49,7 +46,7 @@ def window_bits(
             batch = make_batch([ids for ids, _ in records], flags)
             if model.objective == "masked":
                 offset = torch.arange(first, first + len(records))[:, None]
-                batch, labels = hide_strided(batch, offset, HIDDEN)
+                batch, labels = hide_strided(batch, offset, HIDDEN_STRIDE)
             else:
                 labels = label_ids(batch)
             batch, labels = batch.to(device), labels.to(device)

@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
-from genomelm.models.encoding import Batch, make_batch
+from genomelm.models.encoding import Batch, make_batch, task_marks
 from genomelm.models.heads import IGNORED
+from genomelm.patching.pair import difference, pair_marks
 from genomelm.patching.patcher import Patcher
 from genomelm.seq.alphabet import encode, reverse_complement_ids
 from genomelm.tasks.config import TaskConfig
@@ -16,18 +17,12 @@ class TaskBatches:
 
     def __init__(self, task: TaskConfig, patcher: Patcher) -> None:
         self.task, self.patcher = task, patcher
-        self.reference = None if task.reference is None else patcher.marks(encode(task.reference, task.alphabet))
-
-    def marks(self, ids: np.ndarray) -> np.ndarray:
-        """Return start flags (l+1,): the task's reference segmentation, or the record's own."""
-        if self.reference is not None and len(self.reference) == len(ids) + 1:
-            return self.reference
-        return self.patcher.marks(ids)
 
     def batch(self, examples: Examples, rows: np.ndarray, reverse: np.ndarray | bool = False) -> Batch:
         """Return the examples `rows` (n,); those flagged in `reverse` (n,) are read from the other strand.
 
-        For variant effects their reference alleles come first, once where all have the same.
+        For variant effects their reference alleles come first, once where all have the same; an alternate has the
+        patches of its reference.
         """
         flags = np.broadcast_to(reverse, len(rows))
         texts = [examples.sequences[row] for row in rows]
@@ -37,7 +32,11 @@ class TaskBatches:
         records = [encode(text, self.task.alphabet) for text in references + texts]
         turned = np.concatenate([np.broadcast_to(False, len(references)), flags])
         read = [reverse_complement_ids(r) if turn else r for r, turn in zip(records, turned, strict=True)]
-        return make_batch(read, [self.marks(r) for r in read], len(references))
+        marks = [task_marks(self.patcher, r, self.task.reference or "", self.task.alphabet) for r in read]
+        for row in range(len(references), len(read)) if references else ():
+            ref = 0 if len(references) == 1 else row - len(references)
+            marks[row] = pair_marks(marks[ref], *difference(read[ref], read[row]))
+        return make_batch(read, marks, len(references))
 
     def labels(self, examples: Examples, rows: np.ndarray, reverse: np.ndarray) -> torch.Tensor:
         """Return the labels of the examples `rows`: float32 (n,), for token tasks (n, l+1) with BOS left out."""

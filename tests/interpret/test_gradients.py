@@ -28,12 +28,6 @@ def test_correction_removes_the_part_that_no_one_hot_change_can_see():
     assert np.allclose(gradients.off_simplex(LINEAR).sum(axis=-1), 0)
 
 
-def test_first_order_effects_of_a_linear_score_are_its_ism():
-    one_hot = ism.one_hot(SEQUENCE)
-    effects = ism.saturation(linear_pairs, SEQUENCE)
-    assert np.allclose(gradients.first_order_effects(lambda x: LINEAR, one_hot), effects)
-
-
 def test_gradient_of_a_linear_score_agrees_with_ism_in_sign_and_rank():
     one_hot = ism.one_hot(SEQUENCE)
     effects = ism.saturation(linear_pairs, SEQUENCE)

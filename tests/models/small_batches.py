@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from genomelm.models import GenomeModel
-from genomelm.models.encoding import Batch, make_batch, segment_records
+from genomelm.models.encoding import Batch, make_batch
 from genomelm.models.heads import IGNORED
 from genomelm.seq.alphabet import BOS, PAD, encode
 
@@ -25,7 +25,7 @@ each_model = pytest.mark.parametrize(("family", "objective"), PAIRS)
 def batch_of(model: GenomeModel, records: Sequence[np.ndarray]) -> Batch:
     """Return records as a batch: half of them references of a variant effect; a masked model has every sixth hidden."""
     references = len(records) // 2 if model.head_kind == "variant_effect" else 0
-    batch = make_batch(records, segment_records(model.patcher, records), references)
+    batch = make_batch(records, [model.patcher.marks(record) for record in records], references)
     return batch.hidden(torch.arange(batch.ids.shape[1]) % 6 == 2) if model.head_kind == "masked_lm" else batch
 
 

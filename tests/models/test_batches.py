@@ -6,7 +6,7 @@ from small_batches import batch_of, each_kind, each_model, logits_of
 
 from genomelm.errors import InputError, UsageError
 from genomelm.models import HyenaGLTConfig, HyenaGLTForCausalLM
-from genomelm.models.encoding import make_batch, segment_records
+from genomelm.models.encoding import make_batch
 from genomelm.seq.alphabet import BOS, EOS, MASK, PAD
 
 
@@ -117,9 +117,9 @@ def test_offsets_to_the_embedding_have_the_effect_of_other_bytes(make_model, rec
 
 def test_hidden_bytes_and_references_go_with_the_batch(patcher, records) -> None:
     made = records(9, 4, 6)
-    batch = make_batch(made, segment_records(patcher, made), references=1)
+    batch = make_batch(made, [patcher.marks(record) for record in made], references=1)
     assert batch.inputs()["references"] == batch.to(torch.device("cpu")).references == 1
     everywhere = batch.hidden(torch.ones_like(batch.mask))
     assert np.array_equal(everywhere.ids == MASK, batch.mask)  # padding stays padding
     assert everywhere.references == 1
-    assert "references" not in make_batch(made, segment_records(patcher, made)).inputs()
+    assert "references" not in make_batch(made, [patcher.marks(record) for record in made]).inputs()

@@ -9,7 +9,7 @@ from small_batches import each_family, logits_of
 
 from genomelm.models import GenomeModel
 from genomelm.models import model as model_module
-from genomelm.models.encoding import make_batch, segment_records
+from genomelm.models.encoding import make_batch
 from genomelm.models.geometry import Patches
 
 TOLERANCE = 2e-5
@@ -30,7 +30,7 @@ def largest_leak(model: GenomeModel, record: np.ndarray, positions: list[int], r
         assert (other[j + 1 :] != record[j + 1 :]).all()
         others.append(other)
     rows = [record, *others]
-    marks = segment_records(model.patcher, rows)
+    marks = [model.patcher.marks(record) for record in rows]
     assert len({m.tobytes() for m in marks}) > 1, "the substitutions must move patches"
     with torch.no_grad():
         logits = model(**make_batch(rows, marks).inputs()).logits
@@ -106,7 +106,7 @@ def test_a_length_feature_on_bytes_fails_this_check(make_model, records, monkeyp
 @each_family
 def test_gradients_of_a_logit_stop_at_its_byte(make_model, records, family: str) -> None:
     model, record = make_model(family=family), records(80)[0]
-    batch = make_batch([record], segment_records(model.patcher, [record]))
+    batch = make_batch([record], [model.patcher.marks(record)])
     for row in (0, 1, 40, 80):
         offset = torch.zeros(1, 81, 32, requires_grad=True)
         model(**batch.inputs(), embedding_offset=offset).logits[0, row].square().sum().backward()

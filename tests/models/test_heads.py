@@ -6,7 +6,7 @@ from small_batches import each_model, states_of
 
 from genomelm.errors import UsageError
 from genomelm.models.config import HeadConfig, ShellConfig
-from genomelm.models.encoding import make_batch, segment_records
+from genomelm.models.encoding import make_batch
 from genomelm.models.heads import ByteLMHead, SequenceHead
 from genomelm.seq.alphabet import BOS, PAD, encode
 
@@ -75,7 +75,7 @@ def test_a_record_without_letters_costs_nothing_and_is_finite(make_model, family
     model = make_model(family=family, objective=objective)
     for rows in (["N" * 9], [""]):
         made = [encode(row) for row in rows]
-        batch = make_batch(made, segment_records(model.patcher, made))
+        batch = make_batch(made, [model.patcher.marks(record) for record in made])
         assert model(**batch.inputs(), labels=batch.ids).loss == 0
 
 

@@ -11,7 +11,7 @@ from genomelm.errors import UsageError
 from genomelm.models import GenomeModel, GryphonConfig, GryphonForCausalLM, GryphonForMaskedLM, load_model
 from genomelm.models.classes import CLASSES
 from genomelm.models.config import HeadConfig, ShellConfig
-from genomelm.models.encoding import make_batch, segment_records
+from genomelm.models.encoding import make_batch
 from genomelm.models.families import CONFIGS
 from genomelm.models.heads import ByteLMHead
 from genomelm.seq.alphabet import BOS, MASK, PAD
@@ -22,7 +22,7 @@ LENGTH, SITE = 240, 120
 
 @torch.no_grad()
 def logits_where_hidden(model: GenomeModel, record: np.ndarray, site: int) -> torch.Tensor:
-    batch = make_batch([record], segment_records(model.patcher, [record]))
+    batch = make_batch([record], [model.patcher.marks(record)])
     where = torch.arange(batch.ids.shape[1])[None] == 1 + site
     return model(**batch.hidden(where).inputs()).logits[0, 1 + site]
 

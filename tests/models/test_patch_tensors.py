@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genomelm.models.encoding import make_batch, segment_records, starts_of_rows
+from genomelm.models.encoding import make_batch, starts_of_rows
 from genomelm.models.geometry import Patches
 from genomelm.patching.geometry import PatchBatch, pad_starts
 from genomelm.patching.patcher import Patcher
@@ -97,7 +97,7 @@ def test_without_a_mask_every_byte_is_real() -> None:
 @pytest.mark.parametrize("lengths", [(0,), (1,), (2, 0, 40), (33, 32, 31)])
 def test_a_batch_holds_bos_ids_padding_and_the_patchers_marks(patcher: Patcher, records, lengths) -> None:
     made = records(*lengths)
-    batch = make_batch(made, segment_records(patcher, made))
+    batch = make_batch(made, [patcher.marks(record) for record in made])
     assert torch.equal(starts_of_rows(patcher, batch.ids, batch.mask), batch.starts)
     for row, record in enumerate(made):
         end = 1 + len(record)

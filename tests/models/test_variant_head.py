@@ -7,7 +7,7 @@ from small_batches import each_model, states_of
 from genomelm.errors import UsageError
 from genomelm.models import GenomeModel
 from genomelm.models.config import HeadConfig, ShellConfig
-from genomelm.models.encoding import make_batch, segment_records
+from genomelm.models.encoding import make_batch
 from genomelm.models.heads import VariantEffectHead
 from genomelm.models.variant_head import changed
 from genomelm.seq.alphabet import encode
@@ -32,7 +32,7 @@ def head(**settings) -> VariantEffectHead:
 @torch.no_grad()
 def effects(model: GenomeModel, references: list[str], alternates: list[str]) -> torch.Tensor:
     made = [encode(text) for text in (*references, *alternates)]
-    return model(**make_batch(made, segment_records(model.patcher, made), len(references)).inputs()).logits
+    return model(**make_batch(made, [model.patcher.marks(record) for record in made], len(references)).inputs()).logits
 
 
 @each_model
@@ -66,7 +66,7 @@ def test_a_shared_reference_equals_one_for_each(make_model, family: str, objecti
 def test_without_a_number_half_of_the_rows_are_references(make_model) -> None:
     model = make_model("variant_effect")
     made = [encode(text) for text in (WILD, ALLELES["deletion"], ALLELES["several"], WILD)]
-    inputs = make_batch(made, segment_records(model.patcher, made)).inputs()
+    inputs = make_batch(made, [model.patcher.marks(record) for record in made]).inputs()
     assert torch.equal(model(**inputs).logits, model(**inputs, references=2).logits)
 
 

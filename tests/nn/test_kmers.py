@@ -56,6 +56,13 @@ def test_a_kmer_never_holds_a_later_byte_and_rows_do_not_mix() -> None:
     assert torch.equal(y[1], layer(second[None])[0])
 
 
+def test_without_tables_every_byte_carries_zeros() -> None:
+    y = table((), width=5)(torch.from_numpy(encode("ACGTN"))[None])
+    assert torch.equal(y, torch.zeros(1, 5, 5))
+    assert table((), width=5).to(torch.bfloat16)(torch.zeros(2, 3, dtype=torch.int64)).dtype == torch.bfloat16
+    assert not table(()).state_dict()
+
+
 def test_gradients_reach_exactly_the_kmers_that_occur() -> None:
     layer = table((3,))
     layer(torch.from_numpy(encode("AAAAC"))[None]).sum().backward()

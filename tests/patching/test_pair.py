@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from genomelm.errors import InputError
 from genomelm.patching.geometry import check_starts
-from genomelm.patching.pair import pair
+from genomelm.patching.pair import difference, pair, pair_marks
+from genomelm.seq.alphabet import encode
 
 
 @st.composite
@@ -64,6 +65,46 @@ def test_r5_worked_examples() -> None:
     assert pair(starts, 6, 7, 0, 16).tolist() == [0, 4, 6]  # the last patch loses its head, one goes
     assert pair(starts, 12, 4, 0, 16).tolist() == [0, 4, 8]  # the last patch goes
     assert pair(starts, 0, 16, 0, 16).tolist() == []
+
+
+@given(alleles(), st.booleans())
+def test_lifted_flags_are_the_lifted_starts_and_keep_what_follows_the_window(case: tuple, last: bool) -> None:
+    starts, offset, ref_length, alt_length, length = case
+    marks = np.append(np.isin(np.arange(length), starts), last)
+    found = pair_marks(marks, offset, ref_length, alt_length)
+    assert len(found) == length - ref_length + alt_length + 1
+    assert np.flatnonzero(found[:-1]).tolist() == pair(*case).tolist()
+    assert found[-1] == last
+
+
+TEXTS = st.text("AC", max_size=9)
+
+
+@given(TEXTS, TEXTS)
+def test_the_difference_of_two_sequences_is_all_that_must_be_exchanged(ref: str, alt: str) -> None:
+    offset, ref_length, alt_length = difference(encode(ref), encode(alt))
+    assert ref[:offset] + alt[offset : offset + alt_length] + ref[offset + ref_length :] == alt
+    assert ref[offset + ref_length :] == alt[offset + alt_length :]
+    if ref_length and alt_length:
+        assert ref[offset] != alt[offset]
+        assert ref[offset + ref_length - 1] != alt[offset + alt_length - 1]
+
+
+@pytest.mark.parametrize(
+    ("ref", "alt", "expected"),
+    [
+        ("GACACAT", "GACAT", (1, 2, 0)),  # as far left as the repeat goes
+        ("GACAT", "GACACAT", (1, 0, 2)),
+        ("AAAA", "AAA", (0, 1, 0)),
+        ("GATTACA", "GATCACA", (3, 1, 1)),
+        ("GATTACA", "GTTAACA", (1, 3, 3)),
+        ("GATTACA", "GATTACA", (0, 0, 0)),
+        ("ACG", "", (0, 3, 0)),
+        ("", "ACG", (0, 0, 3)),
+    ],
+)
+def test_differences_of_worked_examples(ref: str, alt: str, expected: tuple[int, int, int]) -> None:
+    assert difference(encode(ref), encode(alt)) == expected
 
 
 def test_alleles_outside_the_window_are_refused() -> None:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from genomelm.scoring.annotate import annotate
+from genomelm.scoring.output import VcfOutput
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.window import SCORED, STATUSES
@@ -144,3 +145,21 @@ def test_scores_do_not_depend_on_the_batch(make_genome, make_vcf, scorer, tmp_pa
     assert max(scorer.calls) <= batch_size
     with pysam.BGZFile(str(out)) as a, pysam.BGZFile(str(reference)) as b:
         assert a.read() == b.read()
+
+
+@pytest.mark.parametrize(("choice", "counts"), [("flag", "3 .*, 2 .*, 0"), ("drop", "3 .*, 1 .*, 1")])
+def test_a_record_that_is_lost_on_the_way_is_no_dropped_record(
+    make_genome, make_vcf, scorer, tmp_path, monkeypatch, choice, counts
+):
+    write = VcfOutput.write
+
+    def lose_one(output, data):
+        write(output, b"".join(line for line in data.splitlines(keepends=True) if not line.startswith(b"c\t30\t")))
+
+    monkeypatch.setattr(VcfOutput, "write", lose_one)
+    mismatch = f"c 9 . {'A' if BASES[8] != 'A' else 'C'} G . . ."
+    source = make_vcf(f"c 5 . {BASES[4]} <DEL> . . .", mismatch, f"c 30 . {BASES[29]} <DEL> . . .")
+    out = tmp_path / "out" / "out.vcf.gz"
+    with pytest.raises(AssertionError, match=f"{counts} dropped on request: the rest was lost"):
+        annotate(source, make_genome(c=BASES), scorer, out, on_ref_mismatch=choice)
+    assert list(out.parent.iterdir()) == []

@@ -3,24 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from genomelm.scoring.effects import chosen, difference, log_likelihood_ratio, log_softmax, strand_average
+from genomelm.scoring.effects import difference, log_likelihood_ratio, strand_average
 
-LOGITS = hnp.arrays(np.float32, st.tuples(st.integers(1, 9), st.just(5)), elements=st.floats(-30, 30, width=32))
-
-
-@given(LOGITS)
-def test_log_probabilities_sum_to_one(logits):
-    assert log_softmax(logits).dtype == np.float64
-    np.testing.assert_allclose(np.exp(log_softmax(logits)).sum(-1), 1, rtol=1e-12)
-    np.testing.assert_allclose(log_softmax(logits + np.float32(1000)), log_softmax(logits), atol=1e-3)
+NATS = hnp.arrays(np.float32, st.integers(1, 9), elements=st.floats(-30, 0, width=32))
 
 
-@given(LOGITS, LOGITS, st.randoms())
-def test_exchanging_the_alleles_changes_the_sign_only(ref, alt, random):
-    ref_ids, alt_ids = (np.array([random.randrange(5) for _ in logits]) for logits in (ref, alt))
-    a, b = chosen(log_softmax(ref), ref_ids), chosen(log_softmax(alt), alt_ids)
-    assert log_likelihood_ratio(a, b) == -log_likelihood_ratio(b, a)
-    assert log_likelihood_ratio(a, a) == 0
+@given(NATS, NATS)
+def test_exchanging_the_alleles_changes_the_sign_only(ref, alt):
+    assert log_likelihood_ratio(ref, alt) == -log_likelihood_ratio(alt, ref)
+    assert log_likelihood_ratio(ref, ref) == 0
 
 
 def test_a_ratio_is_the_sum_over_positions_in_float64():

@@ -6,11 +6,11 @@ import torch
 
 import genomelm
 from genomelm.errors import UsageError
-from genomelm.models.encoding import make_batch
+from genomelm.models.encoding import HIDDEN_STRIDE, make_batch
 from genomelm.scoring import scorer as scorer_room
 from genomelm.scoring.alleles import other_strand, read_alone, read_pair
 from genomelm.scoring.forward import read_windows
-from genomelm.scoring.masked import STRIDE, hidden_log_probabilities, pseudo_likelihoods
+from genomelm.scoring.masked import hidden_log_probabilities, pseudo_likelihoods
 from genomelm.scoring.scorer import LikelihoodScorer, MaskedScorer, scorer_for
 from genomelm.seq.alphabet import MASK, encode
 from genomelm.seq.genome import Genome
@@ -127,7 +127,7 @@ def test_every_base_is_hidden_once_and_its_row_never_sees_it(masked_model):
     marks = read_alone(masked_model, SEQUENCE).marks
     for place in range(0, len(SEQUENCE), 4):
         ids = encode(SEQUENCE)
-        ids[place % STRIDE :: STRIDE] = MASK
+        ids[place % HIDDEN_STRIDE :: HIDDEN_STRIDE] = MASK
         with torch.no_grad():
             logits = masked_model(**make_batch([ids], [marks]).inputs()).logits[0, 1 + place, encode("ACGTN")]
         assert np.abs(found[0][place] - logits.numpy()).max() < 1e-4

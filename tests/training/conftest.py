@@ -51,6 +51,26 @@ def masked_site(site, tmp_path_factory):
     return SimpleNamespace(**{**vars(site), **patched(folder / "patches", patcher, encode(site.text))})
 
 
+@pytest.fixture(scope="session")
+def recall_site(tmp_path_factory):
+    """Records of 30 bases: a letter six times, 23 bases that are always the same, and that letter again.
+
+    The first and last letters lie further apart than local layers and the patches around a byte reach.
+    """
+    folder = tmp_path_factory.mktemp("recall_site")
+    generator = np.random.default_rng(7)
+    filler = "".join(generator.choice(list("ACGT"), 24))[:23]
+    text = "".join(6 * letter + filler + letter for letter in generator.choice(list("ACGT"), 300))
+    (folder / "g.fa").write_text(f">c\n{text}\n")
+    records = [Interval("c", start, start + 30) for start in range(0, len(text), 30)]
+    return SimpleNamespace(
+        genome=Genome(folder / "g.fa"),
+        train=records[:200],
+        test=records[200:],
+        **patched(folder / "patches", Patcher(PatcherConfig("fixed_stride", stride=6)), encode(text)),
+    )
+
+
 def patched(folder, patcher, ids):
     patcher.save(folder / "patcher")
     write_store(folder / "store", patcher, {"c": len(ids)}, lambda _contig, start, end: ids[start:end])

@@ -23,8 +23,9 @@ def examples(*texts, labels=None, references=()):
 def test_examples_of_the_reference_s_length_take_its_patches(tiny_patcher, tiny_sequence):
     reference, mutant, longer = tiny_sequence[:60], "A" + tiny_sequence[100:159], tiny_sequence[:70]
     batches = TaskBatches(TaskConfig("t", reference=reference), tiny_patcher)
-    assert np.array_equal(batches.marks(encode(mutant)), tiny_patcher.marks(encode(reference)))
-    assert np.array_equal(batches.marks(encode(longer)), tiny_patcher.marks(encode(longer)))
+    starts = batches.batch(examples(mutant, longer), np.array([0, 1])).starts.numpy()
+    assert np.array_equal(starts[0, 1:62], tiny_patcher.marks(encode(reference)))
+    assert np.array_equal(starts[1, 1:72], tiny_patcher.marks(encode(longer)))
 
 
 def test_rows_flagged_for_the_other_strand_are_reverse_complemented(tiny_patcher, tiny_sequence):
@@ -73,6 +74,19 @@ def test_alleles_of_the_reference_s_length_are_cut_like_it(tiny_patcher, tiny_se
     task = TaskConfig("t", kind="variant_effect", reference=wild)
     batch = TaskBatches(task, tiny_patcher).batch(examples(mutant, references=(wild,)), np.array([0]))
     assert np.array_equal(batch.starts[0], batch.starts[1])
+
+
+def test_alleles_of_another_length_keep_the_patches_that_they_share_with_the_reference(tiny_patcher, tiny_sequence):
+    wilds = tiny_sequence[:60], tiny_sequence[200:260]
+    shorter, longer = wilds[0][:30] + wilds[0][37:], wilds[1][:30] + "GATC" + wilds[1][30:]
+    task = TaskConfig("t", kind="variant_effect", reference=wilds[0])
+    given = examples(shorter, longer, references=wilds)
+    starts = TaskBatches(task, tiny_patcher).batch(given, np.array([0, 1])).starts.numpy()[:, 1:]
+    assert np.array_equal(starts[2, :25], starts[0, :25])
+    assert np.array_equal(starts[2, 35:54], starts[0, 42:61])
+    assert np.array_equal(starts[3, :25], starts[1, :25])
+    assert np.array_equal(starts[3, 38:65], starts[1, 34:61])
+    assert not np.array_equal(starts[2, :54], tiny_patcher.marks(encode(shorter)))
 
 
 def test_labels_of_bases_are_turned_with_their_row_and_leave_bos_out():
