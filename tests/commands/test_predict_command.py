@@ -117,6 +117,22 @@ def test_a_pair_model_compares_sequences_with_its_tasks_reference(fasta, effect_
     assert effects == pytest.approx(genomelm.predict(model, list(SEQUENCES.values()))[:, 0], abs=1e-5)
 
 
+@pytest.mark.parametrize("which", ["task_models", "token_model"])
+def test_a_two_strand_model_is_read_on_both(fasta, which, request, tmp_path):
+    found = request.getfixturevalue(which)
+    model = copy.copy(found[0] if which == "task_models" else found)
+    model.config = copy.deepcopy(model.config)
+    one = np.concatenate(genomelm.predict(model, list(SEQUENCES.values())))
+    model.config.head["two_strands"] = True
+    both = np.concatenate(genomelm.predict(model, list(SEQUENCES.values())))
+    result = run(fasta, "-m", saved(model, tmp_path / "m"))
+    assert result.exit_code == 0, result.output
+    column = "value" if which == "task_models" else "logit_0"
+    written = np.array([float(row[column]) for row in rows_of(result.stdout)])
+    assert written == pytest.approx(both.reshape(len(written), -1)[:, 0], abs=1e-5)
+    assert written != pytest.approx(one.reshape(len(written), -1)[:, 0], abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("alphabet", "text", "foreign"),
     [

@@ -9,7 +9,11 @@ import pytest
 from safetensors.numpy import load_file
 from training_files import ON_CPU, SHELL, finetune_arguments, make_site, pretrain_arguments, replaced, run
 
+import genomelm
 from genomelm.models import load_model
+from genomelm.settings import read_config
+from genomelm.tasks.config import TaskConfig
+from genomelm.tasks.read import read_examples
 from genomelm.tasks.splits import sequence_key
 
 WILD = {"dna": "GATTACAGATTACATTAGGA", "rna": "GAUUACAGAUUACAUUAGGA", "protein": "MKTAYIAKQRQISFVKSHFS"}
@@ -118,6 +122,33 @@ def test_labels_of_bases_from_a_gff(site, pretrained, tmp_path):
     assert set(result["baselines"]) == {"kmer_1_6"}
 
 
+@pytest.mark.parametrize("kind", ["regression", "sequence_classification", "token_classification"])
+def test_predict_gives_what_predictions_tsv_holds_on_a_two_strand_task(site, pretrained, tmp_path, kind):
+    settings, step = {"label_column": "y"}, 1
+    files = {"data": site / "data.tsv", "split": site / "split.tsv"}
+    if kind == "token_classification":
+        settings, step = {"source": "gff_tokens", "window": 100, "token_step": 7}, 7
+        files = {"data": tmp_path / "g.gff", "genome": site / "g.fa"}
+        genes = (f"c\tx\tCDS\t{start + 1}\t{start + 210}\t.\t+\t0\tID=a\n" for start in range(0, 12000, 400))
+        files["data"].write_text("".join(genes))
+    task = write_task(tmp_path, "both", kind=kind, two_strands=True, **settings)
+    options = [part for name, path in files.items() for part in (f"--{name}", path)]
+    arguments = ("--model", pretrained, "--task", task, *options, "--train", site / "train.yaml", *ON_CPU)
+    code, said = run("finetune", *arguments, "-o", tmp_path / "seed1")
+    assert code == 0, said
+    test = read_examples(read_config(TaskConfig, task), **files).where("test")
+    model = load_model(tmp_path / "seed1" / "model")
+    written = [float(row["prediction"]) for row in read(tmp_path / "seed1" / "predictions.tsv")]
+
+    def predicted(model) -> np.ndarray:
+        found = genomelm.predict(model, test.sequences)
+        return np.concatenate([values.reshape(-1)[::step] for values in found])
+
+    assert predicted(model) == pytest.approx(written, abs=1e-5)
+    model.config.head["two_strands"] = False
+    assert predicted(model) != pytest.approx(written, abs=1e-4)
+
+
 def test_effects_of_variants_from_a_table_that_holds_the_wild_type(site, pretrained, tmp_path):
     task = write_effects(tmp_path, "dna")
     metrics, result, rows = both(tmp_path, site, pretrained, task, *from_table(tmp_path))
@@ -185,6 +216,26 @@ def test_a_model_of_a_task_is_no_pretrained_one(site, pretrained, tmp_path):
     code, said = run("finetune", *finetune_arguments(site, tmp_path / "seed1" / "model", tmp_path / "x"))
     assert code == 2
     assert "has a sequence_classification head: give the pretrained language model" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "status", "words"),
+    [
+        ("no", None, 2, ("no does not exist", "folder of a pretrained model", "model file")),
+        ("no.yaml", None, 2, ("no.yaml does not exist", "folder of a pretrained model", "model file")),
+        ("m.txt", "hello", 2, ("m.txt is not a YAML file", "folder of a pretrained model", "model file")),
+        ("model.safetensors", "{}", 2, ("model.safetensors is not a YAML file", "folder of a pretrained model")),
+        ("m.yaml", "family: [gryphon\n", 2, ("m.yaml is not valid YAML",)),
+        *((f"m.{end}", "cos\nsystem\n", 6, (f"m.{end} is a pickle", "never loaded")) for end in ("pt", "bin", "ckpt")),
+    ],
+)
+def test_a_model_that_is_neither_a_folder_nor_a_model_file_is_named(site, tmp_path, name, text, status, words):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    code, said = run("finetune", *finetune_arguments(site, tmp_path / name, tmp_path / "x"))
+    assert code == status
+    assert all(word in said for word in (str(tmp_path / name), *words))
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_table_without_the_wild_type_exits_3(site, pretrained, tmp_path):

@@ -57,6 +57,22 @@ def test_kmer_mixture_is_the_mean_over_all_kmers_and_passes_gradcheck():
     assert torch.autograd.gradcheck(lambda w: mixed_kmers(kmers, w), weights)
 
 
+def test_a_model_without_kmers_has_embeddings_and_gradients(task_models):
+    config = copy.deepcopy(task_models[0].config)
+    config.shell = {**config.shell, "kmers": []}
+    plain = with_random_weights(type(task_models[0])(config, task_models[0].patcher))
+    locus, one_hot = locus_model("plain", plain, SEQUENCE), ism.one_hot(SEQUENCE)
+    mutated = "TT" + SEQUENCE[2:]
+    reference, (changed,) = locus.predict_pairs(SEQUENCE, [mutated])
+    assert locus.score_of(one_hot) == pytest.approx(reference, abs=1e-5)
+    assert locus.score_of(ism.one_hot(mutated)) == pytest.approx(changed, abs=1e-5)
+    gradient, step = locus.gradient_of(one_hot), np.zeros_like(one_hot)
+    step[4, 0] = 1e-2
+    slope = (locus.score_of(one_hot + step) - locus.score_of(one_hot - step)) / 2e-2
+    assert gradient[4, 0] == pytest.approx(slope, abs=1e-2 * float(np.abs(gradient).max()))
+    assert (np.abs(gradient).max(1) > 0).all()
+
+
 def test_score_of_a_letter_sequence_is_the_models(model, locus):
     one_hot = ism.one_hot(SEQUENCE)
     mutated = "TT" + SEQUENCE[2:]

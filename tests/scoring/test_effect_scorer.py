@@ -12,6 +12,7 @@ from genomelm.models.encoding import make_batch
 from genomelm.scoring.alleles import WindowPair, other_strand, read_alone, read_pair
 from genomelm.scoring.forward import pair_outputs, read_windows
 from genomelm.scoring.scorer import EffectScorer, HeadScorer, scorer_for
+from genomelm.seq.alphabet import reverse_complement
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
@@ -45,6 +46,14 @@ def pairs(scorer, genome):
         )
         found += [Variant("c1", place + 1, *alleles) for alleles in alts]
     return [scorer.pair(genome, variant) for variant in found]
+
+
+def with_head(model, **head):
+    """Return the same weights with other settings of the head."""
+    model = copy.copy(model)
+    model.config = copy.deepcopy(model.config)
+    model.config.head |= head
+    return model
 
 
 def output(model, ref, alt) -> float:
@@ -85,9 +94,7 @@ def test_scores_do_not_depend_on_the_batch_or_on_a_shared_reference(scorer, geno
 
 def test_both_strands_are_read_where_the_labels_hold_for_both(effect_model, genome, pairs):
     assert scorer_for(effect_model, width=40).forward_only
-    model = copy.copy(effect_model)
-    model.config = copy.deepcopy(effect_model.config)
-    model.config.head["two_strands"] = True
+    model = with_head(effect_model, two_strands=True)
     both = scorer_for(model, width=40)
     one = scorer_for(model, width=40, forward_only=True)
     mean = (one.score(pairs) + one.score([other_strand(pair) for pair in pairs])) / 2
@@ -105,14 +112,44 @@ def test_saturation_and_attribution_of_a_fixed_window_agree(effect_model, genome
 def test_a_sequence_is_compared_with_the_tasks_reference(effect_model):
     with pytest.raises(UsageError, match="no reference to compare"):
         genomelm.predict(effect_model, SEQUENCES[:1])
-    model = copy.copy(effect_model)
-    model.config = copy.deepcopy(effect_model.config)
-    model.config.head["reference"] = SEQUENCES[0]
+    model = with_head(effect_model, reference=SEQUENCES[0])
     found = genomelm.predict(model, [SEQUENCES[0], "T" + SEQUENCES[0][1:], SEQUENCES[1]])
     assert found.shape == (3, 1)
     assert found[0, 0] == 0
     reference, changed = (read_alone(model, sequence) for sequence in (SEQUENCES[0], "T" + SEQUENCES[0][1:]))
     assert found[1, 0] == pytest.approx(output(model, reference, changed), abs=1e-5)
+
+
+def test_a_sequence_of_another_length_is_read_as_score_reads_it(effect_model, genome):
+    """One segmentation for both alleles: an insertion or a deletion moves no boundary that it does not touch."""
+    scorer = scorer_for(effect_model, width=40)
+    base = genome.fetch(Interval("c1", 520, 521))
+    repeat = genome.fetch(Interval("c1", 2000, 2001))  # CACACA... begins here
+    variants = [Variant("c1", 521, base, base + "GATTA"), Variant("c1", 2001, repeat, repeat + "AC")]
+    ref = genome.fetch(Interval("c1", 520, 527))
+    variants.append(Variant("c1", 521, ref, ref[0]))
+    for two_strands in (False, True):
+        for pair in [scorer.pair(genome, variant) for variant in variants]:
+            model = with_head(effect_model, reference=pair.ref, two_strands=two_strands)
+            found = genomelm.predict(model, [pair.alt])[0, 0]
+            assert found == pytest.approx(scorer_for(model, width=40).score([pair])[0], abs=1e-5)
+            own = output(model, read_alone(model, pair.ref), read_alone(model, pair.alt))
+            assert abs(found - own) > 1e-4  # patches of its own would say something else
+
+
+def test_predictions_of_two_strand_heads_are_the_mean_of_both_readings(task_models, token_model):
+    sequences = SEQUENCES[:3]
+    others = [reverse_complement(sequence) for sequence in sequences]
+    for model in task_models:
+        mean = (genomelm.predict(model, sequences) + genomelm.predict(model, others)) / 2
+        assert genomelm.predict(with_head(model, two_strands=True), sequences) == pytest.approx(mean, abs=1e-5)
+        assert genomelm.predict(with_head(model, two_strands=True), others) == pytest.approx(mean, abs=1e-5)
+        assert mean != pytest.approx(genomelm.predict(model, sequences), abs=1e-3)
+    both = genomelm.predict(with_head(token_model, two_strands=True), sequences)
+    readings = (genomelm.predict(token_model, read) for read in (sequences, others))
+    for found, one, other in zip(both, *readings, strict=True):
+        assert np.abs(found - (one + other[::-1]) / 2).max() < 1e-5
+        assert np.abs(found - one).max() > 1e-3
 
 
 def test_a_head_that_labels_bases_predicts_them_and_scores_nothing(token_model, tiny_fasta):
