@@ -14,6 +14,7 @@ rule fetch:
     benchmark:
         "<benchmarks>/fetch/{name}.tsv"
     retries: 2
+    priority: 40
     conda:
         "../envs/genomelm.yaml"
     threads: 1

@@ -21,6 +21,7 @@ rule prepare_genome:
         "<benchmarks>/prepare/{name}.tsv"
     wildcard_constraints:
         name=any_of(NAMES["genome"]),
+    priority: 40
     conda:
         "../envs/genomelm.yaml"
     threads: 1
@@ -46,6 +47,7 @@ rule prepare_variants:
         "<benchmarks>/prepare/{name}.tsv"
     wildcard_constraints:
         name=any_of(NAMES["variants"]),
+    priority: 40
     conda:
         "../envs/genomelm.yaml"
     threads: 1
@@ -70,6 +72,7 @@ rule prepare_table:
         "<benchmarks>/prepare/{name}.tsv"
     wildcard_constraints:
         name=any_of(PLAIN),
+    priority: 40
     conda:
         "../envs/genomelm.yaml"
     threads: 1

@@ -1,7 +1,7 @@
 # A training job keeps its checkpoints in FOLDER.state, which Snakemake does not know and so never deletes. It ends
 # with exit code 75 when its time (nine tenths of `runtime`) is over; the retry goes on from the last checkpoint.
 # Snakemake retries after every exit code: a command that refuses its input does so four times, each in seconds.
-# Priorities: the longest chains (patching, pretraining, fine-tuning) start first, models that need no pretraining
+# Priorities: data first, then the longest chains (patching, pretraining, fine-tuning), models that need no pretraining
 # before fine-tuning; jobs that measure and score fill the cores that those leave idle.
 
 CUT = [
