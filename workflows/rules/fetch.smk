@@ -13,8 +13,8 @@ rule fetch:
         "<logs>/fetch/{name}.log",
     benchmark:
         "<benchmarks>/fetch/{name}.tsv"
-    retries: 2
     priority: 40
+    retries: 2
     conda:
         "../envs/genomelm.yaml"
     threads: 1
