@@ -19,12 +19,14 @@ VERBS = {
     "doctor": ("genomelm.commands.doctor:doctor", "Show versions, devices, threads and caches of this installation."),
     "fetch": ("genomelm.commands.fetch:fetch", "Fetch one file of a data manifest, verified and indexed."),
     "patch": ("genomelm.commands.patch:patch", "Fit a patcher on a genome and store its patch boundaries."),
+    "byte-lm": ("genomelm.commands.byte_lm:byte_lm", "Train the small byte model whose entropies are patch scores."),
     "pretrain": ("genomelm.commands.pretrain:pretrain", "Train a language model on a genome."),
     "finetune": ("genomelm.commands.finetune:finetune", "Train a task head on labelled data."),
     "evaluate": ("genomelm.commands.evaluate:evaluate", "Measure a model on held-out data beside baselines."),
     "predict": ("genomelm.commands.predict:predict", "Write a task model's predictions for sequences."),
     "score": ("genomelm.commands.score:score", "Annotate the variants of a VCF with a model's scores."),
     "attribute": ("genomelm.commands.attribute:attribute", "Compute per-base attributions over an interval."),
+    "bench": ("genomelm.commands.bench:bench", "Measure speeds, and what patching does."),
     "report": ("genomelm.commands.report:report", "Turn a results folder into one HTML report and a summary."),
 }
 
@@ -59,8 +61,11 @@ class Verbs(TyperGroup):
 def load_verb(name: str) -> Any:
     """Import the function of a verb and return it as a command."""
     module, function = VERBS[name][0].split(":")
+    found = getattr(importlib.import_module(module), function)
+    if isinstance(found, typer.Typer):  # a verb with verbs of its own
+        return typer.main.get_command(found)
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    single.command(name)(getattr(importlib.import_module(module), function))
+    single.command(name)(found)
     return typer.main.get_command(single)
 
 

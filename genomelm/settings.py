@@ -47,7 +47,7 @@ def _class_schema(cls: type) -> dict:
             if field.metadata.get(key) is not None:
                 schema[key] = field.metadata[key]
         if field.metadata.get("choices"):
-            schema["enum"] = list(field.metadata["choices"])
+            (schema["items"] if schema["type"] == "array" else schema)["enum"] = list(field.metadata["choices"])
         if field.metadata.get("help"):
             schema["description"] = field.metadata["help"]
         if field.default is not dataclasses.MISSING:

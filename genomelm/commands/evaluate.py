@@ -61,7 +61,7 @@ def _evaluate_language_model(
     from genomelm.errors import UsageError
     from genomelm.files import provenance, read_json, sha256
     from genomelm.models import load_model
-    from genomelm.patching.patcher import Patcher
+    from genomelm.models.loading import load_patcher
     from genomelm.patching.store import PatchStore
     from genomelm.seq.genome import Genome
     from genomelm.seq.interval import Interval, check_apart
@@ -73,7 +73,7 @@ def _evaluate_language_model(
         raise UsageError(
             f"{model_path} has a {model.head_kind} head: bits per base need a language model (or give --task)"
         )
-    patcher = Patcher.load(patches / "patcher")
+    patcher = load_patcher(patches / "patcher", device)
     if model.patcher is None or model.patcher.fingerprint != patcher.fingerprint:
         raise UsageError(
             f"{model_path} was trained with other patches than {patches}: give the folder it was trained with"
@@ -82,8 +82,7 @@ def _evaluate_language_model(
     metrics = model_path.parent / "metrics.json"
     trained = read_json(metrics)["provenance"]["train_regions"] if metrics.is_file() else []
     check_apart(intervals, map(Interval.parse, trained), "the model's training region")
-    if patcher.model is not None:
-        check_apart(intervals, map(Interval.parse, patcher.model.training), "the count model's training region")
+    check_apart(intervals, map(Interval.parse, patcher.training), "the training region of the patches' scores")
     with Genome(fasta) as genome:
         store = PatchStore(patches / "store", fingerprint=patcher.fingerprint)
         result = {

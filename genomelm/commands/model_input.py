@@ -35,12 +35,42 @@ def refuse_pickle(path: Path) -> None:
         IntegrityError: the file is a pickle by its name.
     """
     from genomelm.errors import IntegrityError
-    from genomelm.models.loading import PICKLES
+    from genomelm.models.folder import PICKLES
 
     if path.suffix in PICKLES and path.is_file():
         raise IntegrityError(
             f"{path} is a pickle: pickles can run code and are never loaded; give a directory with model.safetensors"
         )
+
+
+def use_patches(model: "GenomeModel", folder: Path | None, allow_other: bool, genome: "Genome") -> None:
+    """Take the patches of windows from a store of this genome, if one is given.
+
+    Raises:
+        UsageError: the model's patches come by coordinate, and no store was given.
+        InputError: the store is of another genome.
+        IntegrityError: the store is not whole, or of another patcher than the model's.
+    """
+    from genomelm.errors import InputError, UsageError
+    from genomelm.patching.store import PatchStore
+
+    patcher = model.patcher
+    if folder is None:
+        if patcher is not None and patcher.placed:
+            raise UsageError(
+                f"the model's patches come by coordinate ({', '.join(patcher.side) or 'letter case'}): give --patches, "
+                "a folder that `genomelm patch` wrote for this reference"
+            )
+        return
+    if patcher is None:
+        raise UsageError("the model has no patcher, so --patches says nothing to it: leave it out")
+    store = PatchStore(folder / "store", patcher.fingerprint, allow_other)
+    theirs = store.facts.get("genome_sha256")
+    if theirs != genome.digest:
+        raise InputError(
+            f"{folder} holds the patches of {store.facts.get('genome')}, not of {genome.path}: cut this one"
+        )
+    patcher.use(store)
 
 
 def located(genome: "Genome", text: str, option: str) -> "Interval":

@@ -1,4 +1,4 @@
-"""`genomelm patch`: fit a patcher on a training region and store the patch boundaries of a genome."""
+"""`genomelm patch`: cut a genome into patches and store the boundaries, with what they look like."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,108 +6,174 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from genomelm.commands.patch_inputs import Inputs
     from genomelm.patching.patcher import Patcher
-    from genomelm.seq.genome import Genome
-    from genomelm.seq.interval import Interval
+    from genomelm.patching.store import PatchStore
 
 CHUNK = 1 << 22
 
 
 def patch(
-    fasta: Annotated[Path, typer.Argument(help="Genome FASTA, plain, gzip or bgzip.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for patcher/, store/ and summary.json.")],
-    train_region: Annotated[
-        list[str],
-        typer.Option("--train-region", help="Interval C:a-b (1-based, inclusive) to fit on; may be repeated."),
+    fasta: Annotated[Path, typer.Argument(help="Genome FASTA, plain, gzip or bgzip; proteins with --alphabet.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for patcher/, store/, patches.bed.gz and summaries.")
     ],
+    train_region: Annotated[
+        list[str] | None,
+        typer.Option("--train-region", help="Interval C:a-b (1-based, inclusive) to fit on; may be repeated."),
+    ] = None,
     test_region: Annotated[
         list[str] | None,
-        typer.Option("--test-region", help="Interval C:a-b to measure the count model on; may be repeated."),
+        typer.Option("--test-region", help="Interval C:a-b to measure the score source on; may be repeated."),
     ] = None,
     mean: Annotated[float, typer.Option("--mean", min=1, help="Mean bases a patch on the training region.")] = 8,
     mode: Annotated[
-        str, typer.Option("--mode", help="entropy, length_constrained, fixed_stride or byte (mean 1).")
+        str,
+        typer.Option(
+            "--mode",
+            help="entropy, greedy, monotonic, dual_threshold, length_constrained, optimal, fixed_stride or byte.",
+        ),
     ] = "entropy",
+    source: Annotated[
+        str, typer.Option("--source", help="What scores: count (a context model), neural (--byte-lm), track (--track).")
+    ] = "count",
     order: Annotated[int, typer.Option("--order", min=0, max=12, help="Context length of the count model.")] = 11,
     both_strands: Annotated[
-        bool, typer.Option("--both-strands/--forward-only", help="Count the reverse complement too.")
-    ] = True,
-    shortest: Annotated[int, typer.Option("--min", min=1, help="Fewest bases a patch (length_constrained).")] = 1,
-    longest: Annotated[int, typer.Option("--max", min=1, help="Most bases a patch (length_constrained).")] = 64,
-    multiple: Annotated[int, typer.Option("--multiple", min=1, help="Length unit (length_constrained).")] = 1,
+        bool | None,
+        typer.Option("--both-strands/--forward-only", help="Count the reverse complement too; by default for DNA."),
+    ] = None,
+    alphabet: Annotated[str, typer.Option("--alphabet", help="dna, rna or protein.")] = "dna",
+    shortest: Annotated[
+        int, typer.Option("--min", min=1, help="Fewest bases a patch (length_constrained, optimal).")
+    ] = 1,
+    longest: Annotated[
+        int, typer.Option("--max", min=1, help="Most bases a patch (greedy, length_constrained, optimal).")
+    ] = 64,
+    multiple: Annotated[
+        int, typer.Option("--multiple", min=1, help="Unit of length (length_constrained, optimal).")
+    ] = 1,
+    delta: Annotated[float, typer.Option("--delta", help="Rise that a score must exceed (dual_threshold).")] = 0.0,
+    alpha: Annotated[
+        float, typer.Option("--alpha", min=0, help="Price of a squared base off --target (optimal).")
+    ] = 0.0,
+    target: Annotated[float, typer.Option("--target", min=1, help="Length that --alpha pulls to (optimal).")] = 8.0,
+    symmetric: Annotated[
+        bool, typer.Option("--symmetric", help="Add the other strand's scores: both are cut alike (entropy, optimal).")
+    ] = False,
+    isolate: Annotated[
+        list[str] | None,
+        typer.Option("--isolate", help="Runs that are patches of their own: n (no letters) or case; may be repeated."),
+    ] = None,
+    edges: Annotated[
+        str,
+        typer.Option(
+            "--edges", help="An isolated run starts a patch one base after its edge, or at it (tells what it is)."
+        ),
+    ] = "after",
+    codon_frame: Annotated[
+        Path | None,
+        typer.Option("--codon-frame", help="GFF: patches of --multiple 3 (6, ...) bases keep to the frame of its CDS."),
+    ] = None,
+    track: Annotated[
+        Path | None, typer.Option("--track", help="bigWig, bedGraph or BED of scores, for --source track.")
+    ] = None,
+    missing: Annotated[
+        str, typer.Option("--missing", help="A base without a value on --track: error, min, or a number that it gets.")
+    ] = "error",
+    byte_lm: Annotated[
+        Path | None, typer.Option("--byte-lm", help="Model folder of `genomelm byte-lm`, for --source neural.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="Where --byte-lm runs: auto, cpu, cuda or tpu.")] = "auto",
+    given: Annotated[
+        Path | None, typer.Option("--given", help="BED of another patcher's patches, which cover every base once.")
+    ] = None,
+    fitted: Annotated[
+        Path | None,
+        typer.Option("--fitted", help="Folder of `genomelm patch` on another genome: its patcher is applied as it is."),
+    ] = None,
+    annotation: Annotated[
+        list[Path] | None,
+        typer.Option("--annotation", help="GFF or BED whose features are compared with boundaries; may be repeated."),
+    ] = None,
+    bed: Annotated[bool, typer.Option("--bed/--no-bed", help="Write patches.bed.gz with its index.")] = True,
 ) -> None:
-    """Fit a patcher on a genome and store its patch boundaries."""
+    """Cut a genome into patches: fit a score source, calibrate to a mean length, store every boundary."""
+    from genomelm.commands.patch_inputs import Inputs
+    from genomelm.commands.patch_outputs import enrichment, write_bed, write_plot
     from genomelm.files import output_lock, provenance, write_json
     from genomelm.patching.config import PatcherConfig
-    from genomelm.patching.patcher import Patcher
-    from genomelm.patching.store import write_store
-    from genomelm.seq.alphabet import encode
-    from genomelm.seq.genome import Genome
-    from genomelm.seq.interval import Interval, check_apart
+    from genomelm.patching.store import PatchStore, write_store
     from genomelm.settings import to_mapping
 
     config = PatcherConfig(
-        mode=mode, min=shortest, max=longest, multiple=multiple, order=order, both_strands=both_strands
+        mode="given" if given else mode,
+        min=shortest,
+        max=longest,
+        multiple=multiple,
+        delta=delta,
+        alpha=alpha,
+        target=target,
+        source=source,
+        symmetric=symmetric,
+        isolate=tuple(isolate or ()),
+        edges=edges,
+        alphabet=alphabet,
+        order=order,
+        both_strands=alphabet == "dna" if both_strands is None else both_strands,
     )
-    training = [Interval.parse(text) for text in train_region]
-    testing = [Interval.parse(text) for text in test_region or []]
-    check_apart(testing, training)
-    with Genome(fasta) as genome, output_lock(out):
-        names = tuple(map(str, training))
-        patcher = Patcher.fit(config, lambda: (encode(genome.fetch(region)) for region in training), mean, names)
-        count_model = _count_model(patcher, genome, testing)
+    files = {"codon_frame": codon_frame, "track": track, "byte_lm": byte_lm, "given": given, "fitted": fitted}
+    regions = (train_region or [], test_region or [])
+    with output_lock(out), Inputs(fasta, config, files, regions, missing, device) as inputs:
+        patcher = inputs.patcher(mean)
+        measured = inputs.measure(patcher)
+        classes = inputs.classes(annotation or [])
         patcher.save(out / "patcher")
+        genome = inputs.genome
         segmentation = write_store(
             out / "store",
             patcher,
             genome.contigs,
-            lambda contig, start, end: encode(genome.fetch(Interval(contig, start, end))),
+            inputs.fetch,
             {"genome": fasta.name, "genome_sha256": genome.digest},
             CHUNK,
+            inputs.breaks,
         )
-        trained = _training(patcher, genome, training)
+        store = PatchStore(out / "store")
+        trained = _training(store, patcher, inputs)
         summary = {
             "fingerprint": patcher.fingerprint,
             "config": to_mapping(patcher.config),
-            "training": {"regions": list(names), "wanted_mean": mean, **trained},
-            "count_model": count_model,
+            "side_information": list(patcher.side_information),
+            "reads_ahead": patcher.reads_ahead,
+            "training": {"regions": list(map(str, inputs.training)), "wanted_mean": mean, **trained},
+            "score_source": measured,
+            "anchor_loss": inputs.anchor_loss(patcher),
             "segmentation": segmentation,
+            "enrichment": enrichment(store, classes),
             "provenance": provenance(genome_sha256=genome.digest, patching=patcher.fingerprint),
         }
+        if bed:
+            write_bed(out / "patches.bed.gz", store)
+        write_plot(out / "patches.png", summary)
         write_json(out / "summary.json", summary)
+    where = f"{trained['mean']:.3f} bases on the training region, " if trained else ""
     typer.echo(
-        f"patcher {patcher.fingerprint[:12]}: mean patch {trained['mean']:.3f} bases on the training region, "
-        f"{segmentation['mean']:.3f} on all {segmentation['bases']:,} bases"
+        f"patcher {patcher.fingerprint[:12]}: mean patch {where}{segmentation['mean']:.3f} on all "
+        f"{segmentation['bases']:,} bases"
     )
 
 
-def _training(patcher: "Patcher", genome: "Genome", regions: "list[Interval]") -> dict:
-    """Return the summary of the training regions, each cut as a record of its own, as in calibration."""
+def _training(store: "PatchStore", patcher: "Patcher", inputs: "Inputs") -> dict:
+    """Return the summary of the training regions, each as a record whose first base starts a patch."""
     from genomelm.patching.summary import Tally, total
-    from genomelm.seq.alphabet import encode
 
     tallies = []
-    for region in regions:
-        ids = encode(genome.fetch(region))
-        tallies.append(Tally(len(ids), patcher.code_threshold))
-        for codes, marks in patcher.stream(lambda start, end, ids=ids: ids[start:end], len(ids), CHUNK):
-            tallies[-1].add(codes, marks)
-    return total(tallies)
-
-
-def _count_model(patcher: "Patcher", genome: "Genome", regions: "list[Interval]") -> dict | None:
-    """Return the count model's order, digest, and bits per base on the test regions; None without a model."""
-    from genomelm.seq.alphabet import encode
-
-    if patcher.model is None:
-        return None
-    measured = [patcher.model.bits_per_base(encode(genome.fetch(region))) for region in regions]
-    bases = sum(count for _, count in measured)
-    return {
-        "order": patcher.model.order,
-        "both_strands": patcher.model.both_strands,
-        "digest": patcher.model.digest,
-        "test_regions": list(map(str, regions)),
-        "test_bases": bases,
-        "bits_per_base": sum(bits * count for bits, count in measured) / bases if bases else None,
-    }
+    for region in inputs.training:
+        forced = inputs.breaks(region.contig).positions - region.start
+        tallies.append(Tally(len(region), patcher.rule, forced))
+        for start in range(region.start, region.end + 1, CHUNK):
+            end = min(start + CHUNK - 1, region.end)
+            marks = store.marks(region.contig, start, end)
+            marks[0] |= start == region.start
+            tallies[-1].add(store.codes(region.contig, start, end), marks)
+    return total(tallies) if tallies else {}

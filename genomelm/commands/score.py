@@ -30,6 +30,15 @@ def score(
     ] = None,
     table: Annotated[Path | None, typer.Option("--table", help="TSV of scores, one row an allele.")] = None,
     summary: Annotated[Path | None, typer.Option("--summary", help="JSON with the counts of the run.")] = None,
+    patches: Annotated[
+        Path | None,
+        typer.Option(
+            "--patches", help="Folder of `genomelm patch` on REFERENCE, for models whose patches come by place."
+        ),
+    ] = None,
+    other_patches: Annotated[
+        bool, typer.Option("--allow-other-patches", help="Take --patches of another patcher than the model's.")
+    ] = False,
     forward_only: Annotated[
         bool,
         typer.Option(
@@ -59,7 +68,7 @@ def score(
     or, if it was trained on variant effects, its output for the pair. An allele without a score has '.' and a reason in
     GLM_STATUS.
     """
-    from genomelm.commands.model_input import located, open_model
+    from genomelm.commands.model_input import located, open_model, use_patches
     from genomelm.commands.progress import progress
     from genomelm.errors import UsageError
     from genomelm.scoring.annotate import annotate
@@ -84,6 +93,7 @@ def score(
             write_substitutions(genome, interval, source)
         selected = None if regions is None else read_bed(regions)
         loaded, digest = open_model(model, device, require_gpu, threads)
+        use_patches(loaded, patches, other_patches, genome)
         check_assay_window(loaded, genome, fixed, width)
         found = annotate(
             source,

@@ -10,6 +10,7 @@ import torch
 from genomelm.errors import InputError
 from genomelm.patching.patcher import Patcher
 from genomelm.seq.alphabet import BOS, MASK, PAD, encode
+from genomelm.seq.interval import Interval
 
 HIDDEN_STRIDE = 7
 """Masked models are asked for every so many-th base at a time: about the share that training hides."""
@@ -67,10 +68,13 @@ def make_batch(records: Sequence[np.ndarray], starts: Sequence[np.ndarray], refe
     return Batch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(flags), references)
 
 
-def task_marks(patcher: Patcher, ids: np.ndarray, reference: str, alphabet: str) -> np.ndarray:
+def task_marks(
+    patcher: Patcher, ids: np.ndarray, reference: str, alphabet: str, place: Interval | None = None
+) -> np.ndarray:
     """Return start flags (l+1,) of a record (l,): its task's reference's where that is as long, else its own."""
-    cut = encode(reference, alphabet) if reference and len(reference) == len(ids) else ids
-    return np.array(patcher.marks(cut), bool)
+    if reference and len(reference) == len(ids):
+        return patcher.marks(encode(reference, alphabet))
+    return patcher.marks(ids, place)
 
 
 def starts_of_rows(patcher: Patcher, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

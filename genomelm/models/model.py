@@ -58,11 +58,8 @@ class GenomeModel(PreTrainedModel):
                 f"a {shell.objective} shell has the head {LANGUAGE_HEADS[shell.objective]}, not {self.head_kind}: "
                 "set shell.objective, or use the other class"
             )
-        if shell.objective == "masked" and patcher is not None and patcher.config.needs_scores:
-            raise UsageError(
-                f"patches of mode {patcher.config.mode} are cut by what the bytes are, which tells a masked model of "
-                "the bytes that it should guess: give it fixed_stride or byte patches"
-            )
+        if patcher is not None:
+            check_patcher(patcher, shell.objective)
         head = from_mapping(HeadConfig, config.head)
         settings, backbone = BACKBONES[config.model_type]
         self.shell = ByteLatentShell(shell, backbone(shell, from_mapping(settings, config.backbone)))
@@ -162,3 +159,28 @@ class GenomeModel(PreTrainedModel):
         super().save_pretrained(save_directory, **options)
         if self.patcher is not None:
             self.patcher.save(Path(save_directory) / "patcher")
+
+
+def check_patcher(patcher: Patcher, objective: str) -> None:
+    """Refuse patches that tell a model of what it should guess.
+
+    Raises:
+        UsageError: a masked model with patches cut by what the bytes are, or a causal one with patches that
+            bytes further on decide.
+    """
+    if objective == "masked" and patcher.config.needs_scores and not patcher.placed_scores:
+        raise UsageError(
+            f"patches of mode {patcher.config.mode} are cut by what the bytes are, which tells a masked model of "
+            "the bytes that it should guess: give it fixed_stride or byte patches, or a track's"
+        )
+    if objective == "causal" and patcher.config.isolate and patcher.config.edges == "at":
+        raise UsageError(
+            "patches that start at the edges of runs (edges: at) tell a causal model the byte that it should guess: "
+            "use edges: after"
+        )
+    if objective == "causal" and patcher.reads_ahead:
+        how = "symmetric scores" if patcher.config.symmetric else f"mode {patcher.config.mode}"
+        raise UsageError(
+            f"patches of {how} are cut by what comes later, which a causal model should guess: choose another mode, "
+            "scores from a track, or a masked model"
+        )

@@ -9,6 +9,7 @@ the values under which its counted letters, each left out once, are most probabl
 
 import functools
 import hashlib
+import math
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from genomelm.errors import InputError, IntegrityError, UsageError
 from genomelm.files import atomic_directory, read_json, write_json
 from genomelm.patching import count_tables
+from genomelm.patching.codes import Scale
 from genomelm.seq.alphabet import ALPHABETS
 
 FORMAT = 1
@@ -28,6 +30,8 @@ CONTEXTS_LOOKED_AT = 2**19
 
 class CountModel:
     """Predicts a byte from the k before it; nothing else is read, so any chunking scores alike."""
+
+    kind = "count"
 
     def __init__(
         self,
@@ -50,7 +54,8 @@ class CountModel:
         self.alphabet, self.both_strands, self.training = alphabet, both_strands, tuple(training)
         self.order = len(concentrations) - 1
         self.letters = counts.shape[1]
-        self._codes = _code_table(alphabet)
+        self.scale = Scale(0.0, math.log(self.letters))
+        self._letter_codes = _code_table(alphabet)
 
     @classmethod
     def fit(
@@ -111,10 +116,26 @@ class CountModel:
             scores[0] = 0
         return scores
 
+    @property
+    def reach(self) -> int:
+        """Bytes before a position that its score may read."""
+        return self.order
+
+    def codes(self, ids: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
+        """Return `scores` as codes of `scale`, uint16 (l + 1,), looked up as such."""
+        before = [] if context is None else [np.asarray(context)[max(0, len(context) - self.order) :]]
+        letters = _encode(np.concatenate([*before, np.asarray(ids)]), self._letter_codes)
+        found = np.empty(len(letters) + 1, np.uint16)
+        count_tables.look_up(letters, self.order, self.letters, self._entropy_codes, found)
+        found = found[len(letters) - len(ids) :]
+        if context is None:
+            found[0] = 0
+        return found
+
     def bits(self, ids: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
         """Return -log2 p(byte | bytes before it), float64 (l,); NaN where the byte is no letter of the alphabet."""
         rows, skipped = self._rows(ids, context)
-        codes = _encode(ids, self._codes)
+        codes = _encode(ids, self._letter_codes)
         known = codes != count_tables.BREAK
         out = np.full(len(codes), np.nan)
         out[known] = -np.log2(self._probabilities[rows[skipped:-1][known], codes[known]].astype(np.float64))
@@ -181,7 +202,7 @@ class CountModel:
 
     def _rows(self, ids: np.ndarray, context: np.ndarray | None) -> tuple[np.ndarray, int]:
         before = [] if context is None else [np.asarray(context)[max(0, len(context) - self.order) :]]
-        codes = _encode(np.concatenate([*before, np.asarray(ids)]), self._codes)
+        codes = _encode(np.concatenate([*before, np.asarray(ids)]), self._letter_codes)
         rows = np.empty(len(codes) + 1, np.int64)
         count_tables.rows_before(codes, self.order, self.letters, rows)
         return rows, len(codes) - len(ids)
@@ -195,6 +216,11 @@ class CountModel:
     def _entropies(self) -> np.ndarray:
         """The entropies of all orders in nats, float32 (1 + a + ... + a^k,); small, as patching needs no more."""
         return self._tables()[1]
+
+    @functools.cached_property
+    def _entropy_codes(self) -> np.ndarray:
+        """`_entropies` as codes, uint16."""
+        return self.scale.encode(self._entropies)
 
     def _tables(self) -> tuple[np.ndarray, np.ndarray]:
         rows = count_tables.first_row(self.order + 1, self.letters)

@@ -3,10 +3,18 @@
 # The parameters that a mode reads: what a config needs, and what its fingerprint covers.
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "entropy": ("threshold",),
+    "greedy": ("threshold", "max"),
+    "monotonic": ("threshold",),
+    "dual_threshold": ("threshold", "delta"),
     "length_constrained": ("threshold", "min", "max", "multiple"),
+    "optimal": ("threshold", "min", "max", "multiple", "alpha", "target"),
     "fixed_stride": ("stride",),
     "byte": (),
+    "given": (),
 }
 
-# The modes that compare scores with a threshold.
+# The modes that read scores.
 SCORED = tuple(mode for mode, names in PARAMETERS.items() if "threshold" in names)
+
+# The modes whose patches keep to a unit of length, and the parameter that holds it.
+UNITS = {"length_constrained": "multiple", "optimal": "multiple", "fixed_stride": "stride"}

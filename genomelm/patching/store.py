@@ -5,6 +5,7 @@ patch. Its bits begin on a byte of their own, lowest bit first.
 """
 
 import difflib
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import numpy as np
 
 from genomelm.errors import InputError, IntegrityError, UsageError
 from genomelm.files import atomic_directory, read_json, write_json
+from genomelm.patching.breaks import Breaks
 from genomelm.patching.codes import Scale
 from genomelm.patching.patcher import Patcher
 from genomelm.patching.summary import Tally, total
+from genomelm.seq.interval import Interval
 
 FORMAT = 1
 
@@ -26,6 +29,7 @@ def write_store(
     fetch: Callable[[str, int, int], np.ndarray],
     facts: Mapping[str, object] | None = None,
     chunk: int = 1 << 22,
+    breaks: Callable[[str], Breaks] | None = None,
 ) -> dict:
     """Segment contigs and store scores and starts, atomically and in bounded memory.
 
@@ -36,6 +40,7 @@ def write_store(
         fetch: gives the ids of [start, end) of a contig.
         facts: what else belongs into the header, such as the genome's digest.
         chunk: positions at a time, a multiple of 8.
+        breaks: gives the forced starts of a contig; none by default.
 
     Returns:
         the summary of all contigs, with one of each under "contigs".
@@ -48,8 +53,10 @@ def write_store(
         with open(temporary / "starts.bin", "wb") as bits, open(temporary / "scores.bin", "wb") as scores:
             for name, length in contigs.items():
                 index[name] = {"length": length, "bits_at": bits.tell(), "scores_at": scores.tell() // 2}
-                tallies[name] = Tally(length, patcher.code_threshold)
-                for codes, marks in patcher.stream(lambda start, end, n=name: fetch(n, start, end), length, chunk):
+                forced = breaks(name) if breaks else Breaks.none()
+                tallies[name] = Tally(length, patcher.rule, forced.positions)
+                ids = functools.partial(fetch, name)
+                for codes, marks in patcher.stream(ids, length, name, forced, chunk):
                     bits.write(np.packbits(marks, bitorder="little"))
                     if scored:
                         scores.write(codes.astype("<u2"))
@@ -132,6 +139,17 @@ class PatchStore:
         marks[:1] = True
         return np.flatnonzero(marks)
 
+    def window_marks(self, interval: Interval) -> np.ndarray:
+        """Return where patches start in a window, bool (l + 1,), read along its strand; 0 is always a start.
+
+        On the reverse strand the boundaries are the forward ones in mirror image.
+        """
+        marks = self.marks(interval.contig, interval.start, interval.end)
+        if interval.strand == "-":
+            marks = marks[::-1].copy()
+        marks[0] = True
+        return marks
+
     def opens_next(self, contig: str, end: int) -> bool:
         """Whether base `end` starts a patch; at the contig's end, whether one more base would."""
         return bool(self.marks(contig, end, end)[0])
@@ -144,8 +162,14 @@ class PatchStore:
         """
         if self.scale is None:
             raise UsageError(f"{self.directory} holds no scores: its mode makes patches without them")
+        return self.scale.decode(self.codes(contig, start, end))
+
+    def codes(self, contig: str, start: int, end: int) -> np.ndarray:
+        """Return the codes of positions start to end, both inside: uint16 (end - start + 1,); 0 without scores."""
         at = self._entry(contig, start, end)["scores_at"]
-        return self.scale.decode(self._codes[at + start : at + end + 1])
+        if self.scale is None:
+            return np.zeros(end - start + 1, np.uint16)
+        return self._codes[at + start : at + end + 1]
 
     def _entry(self, contig: str, start: int, end: int) -> dict:
         entry = self._index.get(contig)

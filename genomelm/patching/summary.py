@@ -2,15 +2,22 @@
 
 import numpy as np
 
+from genomelm.patching.optimal import anchors
+from genomelm.patching.parameters import SCORED
+from genomelm.patching.rule import Rule
+
 LONGEST = 256
 
 
 class Tally:
     """Counts the patches of one record while its marks stream by."""
 
-    def __init__(self, length: int, threshold: float | None) -> None:
-        """Begin a record of `length` bytes; `threshold` is in codes, None where no scores decide."""
-        self.length, self.threshold = length, threshold
+    def __init__(self, length: int, rule: Rule, forced: np.ndarray | None = None) -> None:
+        """Begin a record of `length` bytes, cut by `rule`, with forced starts int64 (m,)."""
+        self.length, self.rule = length, rule
+        self.forced = np.zeros(0, np.int64) if forced is None else forced
+        if rule.mode == "optimal":
+            self.forced = np.union1d(self.forced, anchors(length, rule.symmetric))
         self.histogram = np.zeros(LONGEST + 1, np.int64)
         self.patches = self.caused = 0
         self._position, self._open = 0, None
@@ -19,9 +26,7 @@ class Tally:
         """Count the next n positions: codes uint16 (n,), marks bool (n,). The one past the record is left out."""
         inside = min(len(marks), self.length - self._position)
         starts = np.flatnonzero(marks[:inside]) + self._position
-        if self.threshold is not None:
-            caused = marks[:inside] & (codes[:inside] > self.threshold)
-            self.caused += int(caused.sum()) - int(self._position == 0 and inside > 0 and caused[0])
+        self.caused += int(self._by_scores(starts, codes).sum())
         self._position += len(marks)
         self.patches += len(starts)
         edges = starts if self._open is None else np.append(self._open, starts)
@@ -29,6 +34,19 @@ class Tally:
             edges = np.append(edges, self.length)
         self.histogram += np.bincount(np.minimum(np.diff(edges), LONGEST), minlength=LONGEST + 1)
         self._open = edges[-1] if len(edges) else None
+
+    def _by_scores(self, starts: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return for each start of this chunk whether its score caused it: no limit of length, no edge."""
+        mode = self.rule.mode
+        if mode not in SCORED:
+            return np.zeros(len(starts), bool)
+        caused = (starts > 0) & ~np.isin(starts, self.forced)
+        if mode in ("entropy", "length_constrained", "optimal"):
+            caused &= codes[starts - self._position] > self.rule.threshold
+        elif mode == "greedy" and len(starts):
+            before = np.diff(starts, prepend=0 if self._open is None else self._open)
+            caused &= before < self.rule.max
+        return caused
 
     def summary(self) -> dict:
         """Return bases, patches, mean, share of starts that scores caused, and {length: patches}."""

@@ -10,6 +10,7 @@ from genomelm.models.encoding import task_marks
 from genomelm.models.model import GenomeModel
 from genomelm.patching.pair import pair_marks
 from genomelm.seq.alphabet import MASK, encode, reverse_complement
+from genomelm.seq.interval import Interval
 from genomelm.seq.window import AllelePair
 
 
@@ -60,8 +61,13 @@ class WindowPair:
         return 2 * max(self.ref.size, self.alt.size)
 
 
-def read_alone(model: GenomeModel, sequence: str) -> Window:
+def read_alone(model: GenomeModel, sequence: str, place: Interval | None = None) -> Window:
     """Cut a sequence into patches from its own start, or as its task's reference where that is as long.
+
+    Args:
+        model: the model that will read it.
+        sequence: letters, as read along the strand of `place`.
+        place: where it lies, for patches that come by coordinate.
 
     Raises:
         UsageError: the model has no patcher.
@@ -69,12 +75,12 @@ def read_alone(model: GenomeModel, sequence: str) -> Window:
     if model.patcher is None:
         raise UsageError("the model has no patcher: load it with genomelm.load_model, or save it with one")
     ids = encode(sequence, model.alphabet)
-    return Window(ids, task_marks(model.patcher, ids, model.config.head["reference"], model.alphabet))
+    return Window(ids, task_marks(model.patcher, ids, model.config.head["reference"], model.alphabet, place))
 
 
 def read_pair(model: GenomeModel, pair: AllelePair) -> tuple[Window, Window]:
     """Return (reference, alternative): the reference's patches, lifted to the alternative."""
-    ref = read_alone(model, pair.ref)
+    ref = read_alone(model, pair.ref, pair.window)
     return ref, lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length)
 
 
@@ -85,8 +91,10 @@ def lifted(ref: Window, alt: str, offset: int, ref_length: int, alt_length: int,
 
 def other_strand(pair: AllelePair) -> AllelePair:
     """Return the same change as the other strand reads it; its windows are cut from their own start."""
+    window = pair.window
     return dataclasses.replace(
         pair,
+        window=window and dataclasses.replace(window, strand="-" if window.strand == "+" else "+"),
         ref=reverse_complement(pair.ref),
         alt=reverse_complement(pair.alt),
         offset=len(pair.ref) - pair.offset - pair.ref_length,

@@ -45,7 +45,7 @@ def window_bits(
             flags = [f if boundaries is None else boundaries(f, first + i) for i, (_, f) in enumerate(records)]
             batch = make_batch([ids for ids, _ in records], flags)
             if model.objective == "masked":
-                offset = torch.arange(first, first + len(records))[:, None]
+                offset = torch.tensor([tile.start // windows.window for tile in tiles[first : first + size]])[:, None]
                 batch, labels = hide_strided(batch, offset, HIDDEN_STRIDE)
             else:
                 labels = label_ids(batch)

@@ -18,9 +18,10 @@ log = logging.getLogger(__name__)
 def measure(model: GenomeModel, windows: GenomeWindows, device: torch.device) -> dict:
     """Measure bits per base with bootstrap intervals over windows, beside the count model, and the cost of removals.
 
-    Ablations are at evaluation of the trained model: the backbone's output as its mean, each kind of operator that
-    mixes patches as its mean, and, where boundaries come from scores, patches of the same lengths elsewhere. A
-    masked model is not compared with the count model, which sees one side only.
+    Ablations are at evaluation of the trained model, on every second window, beside the whole model there: the
+    backbone's output as its mean, each kind of operator that mixes patches as its mean, and, where boundaries come
+    from scores, patches of the same lengths elsewhere. A masked model is not compared with the count model, which
+    sees one side only.
     """
     tiles = windows.tiles()
     bits, counts = window_bits(model, windows, tiles, device)
@@ -32,7 +33,8 @@ def measure(model: GenomeModel, windows: GenomeWindows, device: torch.device) ->
         "window": windows.window,
         "bits_per_base": bootstrap_ratio(bits, counts),
         "uniform": 2.0,
-        "ablations": _ablations(model, windows, tiles, device, bits, counts),
+        "side_information": list(windows.patcher.side_information),
+        "ablations": _ablations(model, windows, tiles[::2], device, bits[::2], counts[::2]),
     }
     counted = windows.patcher.model
     if counted is not None and model.objective == "causal":

@@ -12,6 +12,7 @@ from genomelm.models.classes import CLASSES
 from genomelm.models.config import LANGUAGE_HEADS, Settings
 from genomelm.models.families import config_of
 from genomelm.models.heads import BITS
+from genomelm.models.loading import load_patcher
 from genomelm.models.model import GenomeModel
 from genomelm.nn.s5 import monitor
 from genomelm.patching.patcher import Patcher
@@ -62,14 +63,13 @@ def pretrain(
     """
     if config.steps is None:
         raise UsageError("pretraining needs 'steps' in the training file")
-    patcher = Patcher.load(patches / "patcher")
+    patcher = load_patcher(patches / "patcher", device)
     if patcher.config.alphabet != settings.shell.alphabet:
         raise UsageError(
             f"the model reads {settings.shell.alphabet}, but {patches} holds patches of {patcher.config.alphabet}: "
             f"set shell.alphabet to {patcher.config.alphabet}"
         )
-    if patcher.model is not None:
-        check_apart(test_regions, map(Interval.parse, patcher.model.training), "the count model's training region")
+    check_apart(test_regions, map(Interval.parse, patcher.training), "the training region of the patches' scores")
     store = PatchStore(patches / "store", fingerprint=patcher.fingerprint)
     training = GenomeWindows(genome, store, patcher, train_regions, config.window)
     testing = GenomeWindows(genome, store, patcher, test_regions, config.window)

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 class GenomeWindows:
     """Cuts windows out of regions; forward windows take their boundaries from the store.
 
-    A reverse-complement window is patched from its own start. Nothing is held in memory but the
-    windows at hand.
+    A reverse-complement window is patched from its own start or, where boundaries come by coordinate,
+    mirrored. Nothing is held in memory but the windows at hand.
     """
 
     def __init__(
@@ -48,13 +48,10 @@ class GenomeWindows:
     def record(self, interval: Interval) -> tuple[np.ndarray, np.ndarray]:
         """Return ids (l,) and start flags (l+1,) of an interval, read along its strand."""
         forward = encode(self.genome.fetch(Interval(interval.contig, interval.start, interval.end)))
-        if interval.strand == "-":
-            ids = reverse_complement_ids(forward)
-            return ids, self.patcher.marks(ids)
-        flags = np.zeros(len(forward) + 1, bool)
-        flags[self.store.starts(interval.contig, interval.start, interval.end)] = True
-        flags[-1] = self.store.opens_next(interval.contig, interval.end)
-        return forward, flags
+        if interval.strand == "+":
+            return forward, self.store.window_marks(interval)
+        ids = reverse_complement_ids(forward)
+        return ids, self.store.window_marks(interval) if self.patcher.placed else self.patcher.marks(ids)
 
     def random_batch(self, size: int, *counters: int | str) -> Batch:
         """Return a batch of random windows on random strands, a pure function of `counters`."""

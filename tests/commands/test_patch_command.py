@@ -32,8 +32,8 @@ def test_patch_writes_a_patcher_a_store_and_a_summary_twice_the_same(fasta, tmp_
     assert files_in(tmp_path / "a") == files_in(tmp_path / "b")
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     assert summary["training"]["mean"] == pytest.approx(6, rel=0.01)
-    assert summary["count_model"]["test_bases"] == 14_000
-    assert 1 < summary["count_model"]["bits_per_base"] < 2
+    assert summary["score_source"]["test_bases"] == 14_000
+    assert 1 < summary["score_source"]["bits_per_base"] < 2
     patcher, store = Patcher.load(tmp_path / "a" / "patcher"), PatchStore(tmp_path / "a" / "store")
     assert patcher.fingerprint == store.fingerprint == summary["fingerprint"] == summary["provenance"]["patching"]
     assert store.contigs == {"c1": 20_000, "c2": 10_004}
@@ -52,7 +52,7 @@ def test_only_the_training_region_decides_the_patcher(fasta, tmp_path) -> None:
 
 def test_modes_without_scores_need_no_count_model(fasta, tmp_path) -> None:
     patch(fasta, tmp_path / "a", ["c1:1-16000"], mean=16, mode="fixed_stride")
-    assert json.loads((tmp_path / "a" / "summary.json").read_text())["count_model"] is None
+    assert json.loads((tmp_path / "a" / "summary.json").read_text())["score_source"] is None
     assert PatchStore(tmp_path / "a" / "store").starts("c1", 0, 40).tolist() == [0, 16, 32]
 
 

@@ -13,8 +13,6 @@ from genomelm.commands.workflow_checks import read_workflow_config
 from genomelm.commands.workflow_config import PatchConfig, any_of, model_files
 from genomelm.errors import UsageError
 from genomelm.patching.config import PatcherConfig
-from genomelm.patching.modes import MODES
-from genomelm.patching.parameters import PARAMETERS
 from genomelm.settings import json_schema
 
 REPOSITORY = Path(__file__).parents[2]
@@ -282,7 +280,6 @@ def test_what_a_plan_knows_of_patching_is_what_the_patcher_knows():
     assert json_schema(PatchConfig)["properties"]["mode"]["enum"] == modes
     for mode in modes:
         assert PatchConfig(mode=mode).reads_scores == PatcherConfig(mode=mode).needs_scores
-    assert list(MODES) == list(PARAMETERS)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,16 @@ def test_any_chunking_scores_alike(model: CountModel, sequence: str, cut: int) -
         assert np.array_equal(model.bits(ids[cut:], context=ids[:cut]), model.bits(ids)[cut:], equal_nan=True)
 
 
+@given(sequences, sequences, st.integers(0, 6))
+def test_codes_that_are_looked_up_are_those_of_the_scores(sequence: str, before: str, order: int) -> None:
+    model = CountModel.fit([encode("ACGTTGCAACGATTACAGATTACACCA" * 3)], order)
+    assert model.reach == order
+    for context in (None, encode(before)):
+        scores, codes = model.scores(encode(sequence), context), model.codes(encode(sequence), context)
+        assert codes.dtype == np.uint16
+        assert codes.tolist() == model.scale.encode(scores).tolist()
+
+
 def test_training_chunks_that_overlap_by_the_order_count_as_one_record(dna: np.ndarray, model: CountModel) -> None:
     chunks = [dna[max(0, start - 5) : start + 7001] for start in range(0, len(dna), 7001)]
     assert CountModel.fit(chunks, order=5).digest == model.digest

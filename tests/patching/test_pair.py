@@ -56,6 +56,52 @@ def test_r5_there_and_back_is_the_same_unless_a_patch_began_on_a_deleted_base(ca
         assert (back == starts).all()
 
 
+@given(alleles())
+def test_r5_a_variant_that_changes_nothing_moves_nothing(case: tuple) -> None:
+    starts, offset, _, _, length = case
+    assert (pair(starts, offset, 0, 0, length) == starts).all()
+    ids = np.arange(length)
+    assert difference(ids, ids)[1:] == (0, 0)
+
+
+@given(alleles())
+def test_r5_an_indel_makes_no_start_of_its_own(case: tuple) -> None:
+    starts, offset, ref_length, alt_length, _ = case
+    old, shift = set(starts.tolist()), alt_length - ref_length
+    on_deleted = {k for k in old if offset + alt_length <= k < offset + ref_length}
+    for k in pair(*case).tolist()[1:]:
+        if k < offset + alt_length:
+            assert k in old
+        elif k == offset + alt_length:
+            assert k - shift in old or on_deleted
+        else:
+            assert k - shift in old
+
+
+@given(alleles(), st.sampled_from(["entropy", "length_constrained", "optimal"]), st.integers(0, 29_000))
+def test_r5_one_segmentation_for_both_alleles_where_cutting_anew_would_move_starts(
+    patchers, dna: np.ndarray, case: tuple, mode: str, start: int
+) -> None:
+    _, offset, ref_length, alt_length, length = case
+    window = dna[start : start + length]
+    starts = patchers[mode].segment(window)
+    lifted = pair(starts, offset, ref_length, alt_length, length)
+    before = starts[starts < offset]
+    assert (lifted[: len(before)] == before).all()
+    behind = starts[starts >= offset + ref_length] + alt_length - ref_length
+    assert (lifted[len(lifted) - len(behind) :] == behind).all()
+
+
+def test_r5_cutting_a_substitution_anew_would_move_starts(patchers, dna: np.ndarray) -> None:
+    """What pairing is for: most substitutions move a start when each allele is cut by itself."""
+    moved = 0
+    for at in range(100, 3100, 100):
+        changed = dna[:3200].copy()
+        changed[at] = encode("ACGT")[(list(encode("ACGT")).index(dna[at]) + 1) % 4]
+        moved += not np.array_equal(patchers["entropy"].segment(dna[:3200]), patchers["entropy"].segment(changed))
+    assert moved > 15
+
+
 def test_r5_worked_examples() -> None:
     starts = np.array([0, 4, 8, 12])
     assert pair(starts, 6, 0, 3, 16).tolist() == [0, 4, 11, 15]  # inserted inside a patch

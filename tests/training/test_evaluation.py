@@ -54,9 +54,15 @@ def test_masked_bits_equal_a_plain_sum_over_every_seventh_base(masked_site, fami
     assert bits[number] == pytest.approx(-sum(picked) * BITS, rel=1e-5)
 
 
+def every_second(where) -> float:
+    """Return the bits per base of the windows that removals are measured on."""
+    bits, counts = window_bits(where.model, where.windows, where.windows.tiles()[::2], CPU)
+    return bits.sum() / counts.sum()
+
+
 def cost_of(trained, modules) -> float:
-    """Return what a removal costs, bits per base; afterwards the model is as it was."""
-    tiles = trained.windows.tiles()
+    """Return what a removal costs on every second window, bits per base; afterwards the model is as it was."""
+    tiles = trained.windows.tiles()[::2]
     bits, counts = window_bits(trained.model, trained.windows, tiles, CPU)
     with as_mean(modules):
         ablated = window_bits(trained.model, trained.windows, tiles, CPU)[0]
@@ -132,7 +138,7 @@ def test_a_causal_model_is_measured_beside_the_count_model(causal):
     assert (found["objective"], found["bases"], found["windows"], found["window"]) == ("causal", 3000, 25, 120)
     check_interval(found["bits_per_base"])
     for cost in found["ablations"].values():
-        check_cost(cost, found["bits_per_base"]["value"])
+        check_cost(cost, every_second(causal))
     assert found["uniform"] == 2.0
     assert found["ablations"]["random_boundaries"]["delta"] > 0
     assert found["ablations"]["backbone_mean"]["delta"] == pytest.approx(cost_of(causal, [causal.model.shell.backbone]))
@@ -150,7 +156,7 @@ def test_a_masked_model_is_measured_alone(masked):
     assert found["bases"] == pytest.approx(3000 / 7, abs=5)
     check_interval(found["bits_per_base"])
     for cost in found["ablations"].values():
-        check_cost(cost, found["bits_per_base"]["value"])
+        check_cost(cost, every_second(masked))
 
 
 def longer(place, trained, window: int) -> GenomeWindows:
