@@ -107,6 +107,7 @@ def patch(
 
     config = PatcherConfig(
         mode="given" if given else mode,
+        stride=int(mean),
         min=shortest,
         max=longest,
         multiple=multiple,
