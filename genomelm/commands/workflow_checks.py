@@ -8,6 +8,7 @@ from genomelm.commands.workflow_config import WorkflowConfig
 from genomelm.commands.workflow_files import NAME, file_faults, unknown
 from genomelm.data.manifest import Manifest, read_manifest
 from genomelm.errors import GenomelmError, InputError, UsageError
+from genomelm.patching.parameters import limits_fault
 from genomelm.seq.interval import Interval
 from genomelm.settings import from_mapping
 
@@ -84,6 +85,8 @@ def _model_faults(config: WorkflowConfig) -> list[str]:
             found.append(f"patches.{name}.mean: mode byte has patches of 1 base, not {patching.mean:g}")
         if patching.mode == "fixed_stride" and patching.mean != int(patching.mean):
             found.append(f"patches.{name}.mean: mode fixed_stride needs whole bases, not {patching.mean:g}")
+        if fault := limits_fault(patching.mode, patching.min, patching.max, patching.multiple):
+            found.append(f"patches.{name}: {fault}")
     if not config.models:
         found.append("models: at least one is needed")
     for name, use in config.models.items():

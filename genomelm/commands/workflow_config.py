@@ -8,19 +8,33 @@ from pathlib import Path
 from genomelm.patching.parameters import PARAMETERS, SCORED
 from genomelm.settings import setting
 
+# No causal model may have the optimum of its own bytes' scores, no masked one any scores of them: not optimal.
+MODES = tuple(mode for mode in PARAMETERS if mode not in ("optimal", "given"))
+
 
 @dataclasses.dataclass(frozen=True)
 class PatchConfig:
     """One way to cut the genome into patches."""
 
-    mode: str = setting("entropy", "how starts are chosen", choices=tuple(PARAMETERS))
+    mode: str = setting("entropy", "how starts are chosen", choices=MODES)
     mean: float = setting(8.0, "mean patch length in bases", minimum=1)
     order: int = setting(11, "context length of the count model, for modes that read scores", minimum=1, maximum=12)
+    min: int = setting(1, "fewest bases a patch (length_constrained)", minimum=1)
+    max: int = setting(64, "most bases a patch (greedy, length_constrained)", minimum=1)
+    multiple: int = setting(1, "patches have a multiple of so many bases (length_constrained)", minimum=1)
+    delta: float = setting(0.0, "what the rise of the score must exceed (dual_threshold)")
 
     @property
     def reads_scores(self) -> bool:
         """Whether a base is needed to place the patches after it: what a masked model must not see."""
         return self.mode in SCORED
+
+    @property
+    def options(self) -> str:
+        """What `genomelm patch` is told: the mode, its mean, and the parameters that it reads."""
+        read = [name for name in ("min", "max", "multiple", "delta") if name in PARAMETERS[self.mode]]
+        named = ["mode", "mean", *(["order"] if self.reads_scores else []), *read]
+        return " ".join(f"--{name} {getattr(self, name)}" for name in named)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from genomelm.errors import UsageError
-from genomelm.patching.parameters import PARAMETERS, SCORED, UNITS
+from genomelm.patching.parameters import PARAMETERS, SCORED, UNITS, limits_fault
 from genomelm.settings import setting
 
 ISOLATED = ("n", "case")
@@ -37,13 +37,10 @@ class PatcherConfig:
     def __post_init__(self) -> None:
         if self.mode not in PARAMETERS:
             raise UsageError(f"patching mode '{self.mode}' is unknown: choose {', '.join(PARAMETERS)}")
-        if "multiple" in PARAMETERS[self.mode] and (self.max % self.multiple or not 1 <= self.min <= self.max):
-            raise UsageError(
-                f"patches of {self.min} to {self.max} bytes in multiples of {self.multiple} cannot be made: "
-                "max must be a multiple, and min between 1 and max"
-            )
         if min(self.stride, self.multiple, self.max) < 1:
             raise UsageError(f"stride {self.stride}, max {self.max} and multiple {self.multiple} must be 1 or more")
+        if fault := limits_fault(self.mode, self.min, self.max, self.multiple):
+            raise UsageError(fault)
         if strange := set(self.isolate) - set(ISOLATED):
             raise UsageError(f"isolate has {', '.join(sorted(strange))}: choose from {', '.join(ISOLATED)}")
         if self.symmetric:

@@ -277,9 +277,25 @@ def test_a_fault_in_a_model_file_stops_the_plan(demo, tmp_path, text, fault):
 
 def test_what_a_plan_knows_of_patching_is_what_the_patcher_knows():
     modes = json_schema(PatcherConfig)["properties"]["mode"]["enum"]
-    assert json_schema(PatchConfig)["properties"]["mode"]["enum"] == modes
-    for mode in modes:
+    ours = json_schema(PatchConfig)["properties"]["mode"]["enum"]
+    assert set(modes) - set(ours) == {"optimal", "given"}
+    for mode in ours:
         assert PatchConfig(mode=mode).reads_scores == PatcherConfig(mode=mode).needs_scores
+
+
+def test_a_patching_is_told_the_parameters_of_its_mode_and_no_others():
+    limited = PatchConfig("length_constrained", 6, 9, 3, 12, 3)
+    assert limited.options == "--mode length_constrained --mean 6 --order 9 --min 3 --max 12 --multiple 3"
+    assert PatchConfig("fixed_stride", 8.0, delta=0.5).options == "--mode fixed_stride --mean 8.0"
+    assert PatchConfig("dual_threshold", 8.0, delta=0.5).options.endswith("--order 11 --delta 0.5")
+
+
+def test_limits_that_contradict_each_other_stop_the_plan(demo):
+    demo["patches"]["entropy"] |= {"mode": "length_constrained", "max": 10, "multiple": 3}
+    with pytest.raises(
+        UsageError, match=r"patches\.entropy: patches of 1 to 10 bytes in multiples of 3"
+    ):
+        read_workflow_config(demo, REPOSITORY)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ rule patch:
         patcher="<results>/patch/{patches}/patcher/patcher.json",
         store="<results>/patch/{patches}/store/store.json",
         summary="<results>/patch/{patches}/summary.json",
+        bed="<results>/patch/{patches}/patches.bed.gz",
+        plot="<results>/patch/{patches}/patches.png",
     log:
         "<logs>/patch/{patches}.log",
     benchmark:
@@ -21,9 +23,7 @@ rule patch:
         folder=lambda wildcards, output: Path(output.summary).parent,
         train=[f"--train-region {region}" for region in FLOW.train_regions],
         test=[f"--test-region {region}" for region in FLOW.test_regions],
-        mode=lambda wildcards: FLOW.patches[wildcards.patches].mode,
-        mean=lambda wildcards: FLOW.patches[wildcards.patches].mean,
-        order=lambda wildcards: FLOW.patches[wildcards.patches].order,
+        options=lambda wildcards: FLOW.patches[wildcards.patches].options,
     shell:
         "NUMBA_NUM_THREADS={threads} genomelm patch {input.genome} -o {params.folder} {params.train} {params.test} "
-        "--mode {params.mode} --mean {params.mean} --order {params.order} > {log} 2>&1"
+        "{params.options} > {log} 2>&1"
