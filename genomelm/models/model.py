@@ -173,10 +173,14 @@ def check_patcher(patcher: Patcher, objective: str) -> None:
             f"patches of mode {patcher.config.mode} are cut by what the bytes are, which tells a masked model of "
             "the bytes that it should guess: give it fixed_stride or byte patches, or a track's"
         )
-    if objective == "causal" and patcher.config.isolate and patcher.config.edges == "at":
+    if (
+        objective == "causal"
+        and patcher.config.isolate
+        and (patcher.config.edges == "at" or patcher.config.mode == "optimal")
+    ):
         raise UsageError(
-            "patches that start at the edges of runs (edges: at) tell a causal model the byte that it should guess: "
-            "use edges: after"
+            "patches that start at the edges of runs (edges: at), or an optimum between them, tell a causal model of "
+            "bytes that it should guess: use edges: after and another mode than optimal"
         )
     if objective == "causal" and patcher.reads_ahead:
         how = "symmetric scores" if patcher.config.symmetric else f"mode {patcher.config.mode}"

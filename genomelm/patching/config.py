@@ -52,6 +52,11 @@ class PatcherConfig:
                 f"symmetric patches need mode entropy or optimal and DNA scored by its own bytes, not mode {self.mode} "
                 f"of {self.alphabet} with source {self.source}: the other modes read each strand from its own start"
             )
+        if self.isolate and self.edges == "after":
+            raise UsageError(
+                "symmetric patches cannot start one byte after the edges of runs, which is another place on the other "
+                "strand: set edges to at"
+            )
         if self.mode == "optimal" and self.multiple > 1:
             raise UsageError(
                 f"symmetric patches in multiples of {self.multiple} bytes cannot begin at both ends of a record: "

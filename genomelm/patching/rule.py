@@ -1,5 +1,6 @@
 """A mode and its parameters in whole numbers: the units in which every comparison is made."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,15 +47,20 @@ def rule_of(config: PatcherConfig, scale: Scale | None) -> Rule:
     """Return the rule of a config on codes of `scale`; without a threshold (to be calibrated) it is 0.
 
     Raises:
-        NumericalError: a parameter is NaN.
+        NumericalError: a parameter is NaN or infinite.
     """
+    for name in ("threshold", "delta", "alpha", "target"):
+        value = getattr(config, name)
+        if value is not None and not math.isfinite(value):
+            raise NumericalError(f"{name} is {value}: give a number")
     limits = {"stride": config.stride, "min": config.min, "max": config.max, "multiple": config.multiple}
     if scale is None:
         return Rule(config.mode, **limits)
     penalties = None
     if config.mode == "optimal" and config.alpha:
         costs = config.alpha * (np.arange(config.max + 1) - config.target) ** 2 / scale.step
-        penalties = tuple(np.rint(costs).astype(np.int64).tolist())
+        # the cut refuses sums that are not exact, so that here they only must not wrap around
+        penalties = tuple(np.rint(np.minimum(costs, 2.0**53)).astype(np.int64).tolist())
     return Rule(
         config.mode,
         0 if config.threshold is None else to_codes(config.mode, config.threshold, scale),

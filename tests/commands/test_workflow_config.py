@@ -292,9 +292,7 @@ def test_a_patching_is_told_the_parameters_of_its_mode_and_no_others():
 
 def test_limits_that_contradict_each_other_stop_the_plan(demo):
     demo["patches"]["entropy"] |= {"mode": "length_constrained", "max": 10, "multiple": 3}
-    with pytest.raises(
-        UsageError, match=r"patches\.entropy: patches of 1 to 10 bytes in multiples of 3"
-    ):
+    with pytest.raises(UsageError, match=r"patches\.entropy: patches of 1 to 10 bytes in multiples of 3"):
         read_workflow_config(demo, REPOSITORY)
 
 

@@ -12,10 +12,11 @@ from mode_cases import MODES, ONE_PASS, all_edges, cases, rules, scores
 from plain_rules import check_limits, plain_marks
 
 from genomelm.errors import NumericalError, UsageError
+from genomelm.patching.codes import Scale
 from genomelm.patching.config import PatcherConfig
 from genomelm.patching.modes import NO_EDGES, START, Edges, edges_of, mark, segment
 from genomelm.patching.optimal import anchors
-from genomelm.patching.rule import Rule
+from genomelm.patching.rule import Rule, rule_of
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "patching_modes.json").read_text())["cases"]
 
@@ -193,3 +194,17 @@ def test_impossible_limits_are_refused() -> None:
         PatcherConfig(mode="length_constrained", min=20, max=10)
     with pytest.raises(UsageError, match="'entropie' is unknown"):
         PatcherConfig(mode="entropie")
+
+
+@pytest.mark.parametrize("name", ["threshold", "delta", "alpha", "target"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_parameters_that_are_no_number_are_refused(name: str, value: float) -> None:
+    config = PatcherConfig(**{"mode": "optimal", "alpha": 1.0, "threshold": 1.0, name: value})
+    with pytest.raises(NumericalError, match=f"{name} is {value}: give a number"):
+        rule_of(config, Scale(0.0, 1.4))
+
+
+def test_penalties_too_large_for_integers_are_refused_and_do_not_wrap_around() -> None:
+    rule = rule_of(PatcherConfig(mode="optimal", alpha=1e18, threshold=1.0), Scale(0.0, 1.4))
+    with pytest.raises(UsageError, match="lower the threshold or alpha"):
+        segment(np.zeros(100, np.uint16), rule)

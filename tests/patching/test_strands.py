@@ -98,5 +98,7 @@ def test_symmetric_scores_are_refused_where_they_cannot_mirror(patchers) -> None
         PatcherConfig(symmetric=True, source="track")
     with pytest.raises(UsageError, match="of protein with source count"):
         PatcherConfig(symmetric=True, alphabet="protein")
+    with pytest.raises(UsageError, match="one byte after the edges of runs.*set edges to at"):
+        PatcherConfig(symmetric=True, isolate=("n",), edges="after")
     with pytest.raises(UsageError, match="in multiples of 3 bytes cannot begin at both ends"):
         dataclasses.replace(patchers["optimal"].config, symmetric=True, multiple=3)

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from genomelm.errors import UsageError
+from genomelm.models.model import check_patcher
+from genomelm.patching.codes import Scale
+from genomelm.patching.config import PatcherConfig
+from genomelm.patching.patcher import Patcher
+
+
+class Track:
+    """Scores by coordinate that no model reads here."""
+
+    kind, scale, digest = "track", Scale(0.0, 1.0), "0"
+
+    def scores_at(self, contig: str, start: int, end: int) -> np.ndarray:
+        raise AssertionError
+
+    def facts(self) -> dict:
+        return {"digest": self.digest}
+
+
+def test_a_causal_model_refuses_patches_that_later_bytes_decide(dna) -> None:
+    for options in ({"mode": "optimal"}, {"mode": "entropy", "symmetric": True}):
+        patcher = Patcher.fit(PatcherConfig(order=4, max=32, **options), lambda: [dna], mean=5)
+        with pytest.raises(UsageError, match="cut by what comes later"):
+            check_patcher(patcher, "causal")
+        with pytest.raises(UsageError, match="tells a masked model"):
+            check_patcher(patcher, "masked")
+
+
+def test_a_causal_model_refuses_starts_at_the_edges_of_runs() -> None:
+    stride = {"mode": "fixed_stride", "isolate": ("n",)}
+    check_patcher(Patcher(PatcherConfig(**stride)), "causal")
+    with pytest.raises(UsageError, match="use edges: after"):
+        check_patcher(Patcher(PatcherConfig(**stride, edges="at")), "causal")
+    check_patcher(Patcher(PatcherConfig(**stride, edges="at")), "masked")
+    best = PatcherConfig(mode="optimal", source="track", threshold=0.5, isolate=("n",))
+    with pytest.raises(UsageError, match="another mode than optimal"):
+        check_patcher(Patcher(best, Track()), "causal")
+
+
+def test_both_kinds_of_model_take_a_tracks_patches() -> None:
+    for mode in ("entropy", "optimal"):
+        patcher = Patcher(PatcherConfig(mode=mode, source="track", threshold=0.5), Track())
+        for objective in ("causal", "masked"):
+            check_patcher(patcher, objective)
+        assert patcher.side_information == ("track",)
