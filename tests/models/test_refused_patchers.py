@@ -6,6 +6,7 @@ from genomelm.models.model import check_patcher
 from genomelm.patching.codes import Scale
 from genomelm.patching.config import PatcherConfig
 from genomelm.patching.patcher import Patcher
+from genomelm.seq.alphabet import encode
 
 
 class Track:
@@ -20,9 +21,10 @@ class Track:
         return {"digest": self.digest}
 
 
-def test_a_causal_model_refuses_patches_that_later_bytes_decide(dna) -> None:
+def test_a_causal_model_refuses_patches_that_later_bytes_decide(tiny_sequence) -> None:
+    ids = encode(tiny_sequence)
     for options in ({"mode": "optimal"}, {"mode": "entropy", "symmetric": True}):
-        patcher = Patcher.fit(PatcherConfig(order=4, max=32, **options), lambda: [dna], mean=5)
+        patcher = Patcher.fit(PatcherConfig(order=4, max=32, **options), lambda: [ids], mean=6)
         with pytest.raises(UsageError, match="cut by what comes later"):
             check_patcher(patcher, "causal")
         with pytest.raises(UsageError, match="tells a masked model"):
