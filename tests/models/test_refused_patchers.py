@@ -5,6 +5,7 @@ from genomelm.errors import UsageError
 from genomelm.models.model import check_patcher
 from genomelm.patching.codes import Scale
 from genomelm.patching.config import PatcherConfig
+from genomelm.patching.count_model import CountModel
 from genomelm.patching.patcher import Patcher
 from genomelm.seq.alphabet import encode
 
@@ -22,9 +23,9 @@ class Track:
 
 
 def test_a_causal_model_refuses_patches_that_later_bytes_decide(tiny_sequence) -> None:
-    ids = encode(tiny_sequence)
+    counts = CountModel.fit([encode(tiny_sequence)], order=4)
     for options in ({"mode": "optimal"}, {"mode": "entropy", "symmetric": True}):
-        patcher = Patcher.fit(PatcherConfig(order=4, max=32, **options), lambda: [ids], mean=6)
+        patcher = Patcher(PatcherConfig(threshold=1.0, order=4, max=32, **options), counts)
         with pytest.raises(UsageError, match="cut by what comes later"):
             check_patcher(patcher, "causal")
         with pytest.raises(UsageError, match="tells a masked model"):
