@@ -82,9 +82,10 @@ def _evaluate_language_model(
     metrics = model_path.parent / "metrics.json"
     trained = read_json(metrics)["provenance"]["train_regions"] if metrics.is_file() else []
     check_apart(intervals, map(Interval.parse, trained), "the model's training region")
-    check_apart(intervals, map(Interval.parse, patcher.training), "the training region of the patches' scores")
     with Genome(fasta) as genome:
         store = PatchStore(patches / "store", fingerprint=patcher.fingerprint)
+        if store.facts.get("fitted_on_it", True):
+            check_apart(intervals, map(Interval.parse, patcher.training), "the training region of the patches' scores")
         result = {
             "family": model.config.model_type.removeprefix("genomelm_"),
             **measure(model, GenomeWindows(genome, store, patcher, intervals, window), device),

@@ -64,7 +64,14 @@ def use_patches(model: "GenomeModel", folder: Path | None, allow_other: bool, ge
         return
     if patcher is None:
         raise UsageError("the model has no patcher, so --patches says nothing to it: leave it out")
+    if not folder.is_dir():
+        raise UsageError(f"--patches {folder} does not exist")
     store = PatchStore(folder / "store", patcher.fingerprint, allow_other)
+    if store.by_bytes:
+        raise UsageError(
+            f"the patches of {folder} were cut by what the bases are, forward: a model cuts its windows so by itself, "
+            "on either strand; leave --patches out, or give patches that go by coordinate"
+        )
     theirs = store.facts.get("genome_sha256")
     if theirs != genome.digest:
         raise InputError(

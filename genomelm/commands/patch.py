@@ -1,5 +1,6 @@
 """`genomelm patch`: cut a genome into patches and store the boundaries, with what they look like."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,10 @@ def patch(
         list[str] | None,
         typer.Option("--test-region", help="Interval C:a-b to measure the score source on; may be repeated."),
     ] = None,
-    mean: Annotated[float, typer.Option("--mean", min=1, help="Mean bases a patch on the training region.")] = 8,
+    mean: Annotated[
+        float | None,
+        typer.Option("--mean", min=1, help="Mean bases a patch on the training region; by default 8, in mode byte 1."),
+    ] = None,
     mode: Annotated[
         str,
         typer.Option(
@@ -99,12 +103,17 @@ def patch(
 ) -> None:
     """Cut a genome into patches: fit a score source, calibrate to a mean length, store every boundary."""
     from genomelm.commands.patch_inputs import Inputs
-    from genomelm.commands.patch_outputs import enrichment, write_bed, write_plot
-    from genomelm.files import output_lock, provenance, write_json
+    from genomelm.commands.patch_outputs import check_folder, enrichment, write_bed, write_plot
+    from genomelm.errors import UsageError
+    from genomelm.files import atomic_directory, output_lock, provenance, write_json
     from genomelm.patching.config import PatcherConfig
     from genomelm.patching.store import PatchStore, write_store
     from genomelm.settings import to_mapping
 
+    if mean is None:
+        mean = 1.0 if mode == "byte" else 8.0
+    if not math.isfinite(mean):
+        raise UsageError(f"--mean {mean}: give a number")
     config = PatcherConfig(
         mode="given" if given else mode,
         stride=int(mean),
@@ -124,39 +133,41 @@ def patch(
     )
     files = {"codon_frame": codon_frame, "track": track, "byte_lm": byte_lm, "given": given, "fitted": fitted}
     regions = (train_region or [], test_region or [])
+    check_folder(out)
     with output_lock(out), Inputs(fasta, config, files, regions, missing, device) as inputs:
+        classes = inputs.classes(annotation or [])
         patcher = inputs.patcher(mean)
         measured = inputs.measure(patcher)
-        classes = inputs.classes(annotation or [])
-        patcher.save(out / "patcher")
-        genome = inputs.genome
-        segmentation = write_store(
-            out / "store",
-            patcher,
-            genome.contigs,
-            inputs.fetch,
-            {"genome": fasta.name, "genome_sha256": genome.digest},
-            CHUNK,
-            inputs.breaks,
-        )
-        store = PatchStore(out / "store")
-        trained = _training(store, patcher, inputs)
-        summary = {
-            "fingerprint": patcher.fingerprint,
-            "config": to_mapping(patcher.config),
-            "side_information": list(patcher.side_information),
-            "reads_ahead": patcher.reads_ahead,
-            "training": {"regions": list(map(str, inputs.training)), "wanted_mean": mean, **trained},
-            "score_source": measured,
-            "anchor_loss": inputs.anchor_loss(patcher),
-            "segmentation": segmentation,
-            "enrichment": enrichment(store, classes),
-            "provenance": provenance(genome_sha256=genome.digest, patching=patcher.fingerprint),
-        }
-        if bed:
-            write_bed(out / "patches.bed.gz", store)
-        write_plot(out / "patches.png", summary)
-        write_json(out / "summary.json", summary)
+        with atomic_directory(out) as made:
+            patcher.save(made / "patcher")
+            genome = inputs.genome
+            segmentation = write_store(
+                made / "store",
+                patcher,
+                genome.contigs,
+                inputs.fetch,
+                inputs.facts(patcher),
+                CHUNK,
+                inputs.breaks,
+            )
+            store = PatchStore(made / "store")
+            trained = _training(store, patcher, inputs)
+            summary = {
+                "fingerprint": patcher.fingerprint,
+                "config": to_mapping(patcher.config),
+                "side_information": list(patcher.side_information),
+                "reads_ahead": patcher.reads_ahead,
+                "training": {"regions": list(map(str, inputs.training)), "wanted_mean": mean, **trained},
+                "score_source": measured,
+                "anchor_loss": inputs.anchor_loss(patcher),
+                "segmentation": segmentation,
+                "enrichment": enrichment(store, classes),
+                "provenance": provenance(genome_sha256=genome.digest, patching=patcher.fingerprint),
+            }
+            if bed:
+                write_bed(made / "patches.bed.gz", store)
+            write_plot(made / "patches.png", summary)
+            write_json(made / "summary.json", summary)
     where = f"{trained['mean']:.3f} bases on the training region, " if trained else ""
     typer.echo(
         f"patcher {patcher.fingerprint[:12]}: mean patch {where}{segmentation['mean']:.3f} on all "

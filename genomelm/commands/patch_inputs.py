@@ -16,9 +16,11 @@ from genomelm.patching.frames import codon_breaks
 from genomelm.patching.given import given_breaks
 from genomelm.patching.modes import edges_of, mark
 from genomelm.patching.optimal import ANCHOR, anchors, value_of
+from genomelm.patching.parameters import PARAMETERS
 from genomelm.patching.patcher import Patcher
 from genomelm.patching.runs import contig_breaks
 from genomelm.patching.sources import ByteSource, PlaceSource
+from genomelm.patching.store import PatchStore
 from genomelm.patching.track_source import TrackSource
 from genomelm.seq.alphabet import check_letters, encode
 from genomelm.seq.annotation import Feature, read_gff
@@ -59,6 +61,8 @@ class Inputs:
         self._check_options()
         self.genome = Genome(fasta, any_letters=config.alphabet == "protein")
         self._track: Track | None = None
+        if not any(self.genome.contigs.values()):
+            raise InputError(f"{fasta} holds no bases: is the file complete?")
         try:
             if config.alphabet != "dna":
                 for contig in self.genome.contigs:
@@ -110,6 +114,12 @@ class Inputs:
                 contig_breaks(self.pieces(contig), self.config.isolate, self.config.edges, self.config.alphabet)
             )
         return Breaks.merged(*parts)
+
+    def facts(self, patcher: Patcher) -> dict:
+        """Return what the store's header says of the genome, and whether the scores were fitted on it."""
+        fitted = self._files["fitted"]
+        ours = fitted is None or PatchStore(fitted / "store").facts.get("genome_sha256") == self.genome.digest
+        return {"genome": self.genome.path.name, "genome_sha256": self.genome.digest, "fitted_on_it": ours}
 
     def patcher(self, mean: float) -> Patcher:
         """Return the patcher: one that was fitted before, or a new one for a mean length.
@@ -195,6 +205,7 @@ class Inputs:
 
     def _check_options(self) -> None:
         files, config = self._files, self.config
+        self._check_limits()
         wanted = {"track": "track", "neural": "byte_lm"}.get(config.source)
         if config.needs_scores and wanted and files[wanted] is None and files["fitted"] is None:
             raise UsageError(f"--source {config.source} needs --{wanted.replace('_', '-')}")
@@ -210,6 +221,27 @@ class Inputs:
                 f"or fixed_stride with --mean 3 (6, ...), not mode {config.mode} in units of {config.unit}"
             )
 
+    def _check_limits(self) -> None:
+        """Refuse what would be left unread: options of other modes, any beside patches that are taken as they are."""
+        files, config = self._files, self.config
+        plain = PatcherConfig(alphabet=config.alphabet, both_strands=config.both_strands)
+        changed = {field.name for field in dataclasses.fields(config)} - {"stride"}
+        changed = {name for name in changed if getattr(config, name) != getattr(plain, name)}
+        taken = next((name for name in ("given", "fitted") if files[name] is not None), None)
+        if taken:
+            others = sorted(changed - {"mode"} if taken == "given" else changed)
+            others += [name for name in sorted(files) if name != taken and files[name] is not None]
+            if others:
+                raise UsageError(
+                    f"--{taken} takes patches as they are, so {', '.join(others)} says nothing: leave it out"
+                )
+            return
+        limits = {"min", "max", "multiple", "delta", "alpha", "target"}
+        if unread := sorted(changed & limits - set(PARAMETERS[config.mode])):
+            raise UsageError(
+                f"mode {config.mode} does not read {', '.join(unread)}: leave it out, or choose another mode"
+            )
+
     def _open_source(self, missing: str) -> ByteSource | PlaceSource | None:
         if self._files["track"] is not None:
             self._track = Track(self._files["track"], self.genome.contigs)
@@ -223,12 +255,15 @@ class Inputs:
         return ByteLM.load(folder, choose_device(self._device, False))
 
     def _fitted(self, folder: Path) -> Patcher:
+        if not folder.is_dir():
+            raise UsageError(f"--fitted {folder} does not exist: give a folder that `genomelm patch` wrote")
         patcher = Patcher.load(folder / "patcher", self._neural)
         if patcher.placed:
             raise UsageError(f"the patches of {folder} belong to coordinates of their own genome: fit new ones")
         if patcher.config.alphabet != self.config.alphabet:
             raise UsageError(f"the patches of {folder} are of {patcher.config.alphabet}: set --alphabet")
-        check_apart(self.testing, map(Interval.parse, patcher.training), "the training region of --fitted")
+        if self.facts(patcher)["fitted_on_it"]:
+            check_apart(self.testing, map(Interval.parse, patcher.training), "the training region of --fitted")
         self.config = patcher.config
         return patcher
 

@@ -1,16 +1,34 @@
 """What `genomelm patch` writes beside the store: a BED of patches, enrichment at features, and a plot."""
 
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from genomelm.errors import UsageError
 from genomelm.files import atomic_path
 from genomelm.patching.enrichment import Places, overlap
 from genomelm.patching.store import PatchStore
 
 PIECE = 1 << 24
+
+
+OURS = {"patcher", "store", "patches.bed.gz", "patches.bed.gz.csi", "patches.png", "summary.json"}
+
+
+def check_folder(out: Path) -> None:
+    """Refuse an output folder that holds other files: the new folder takes its place as a whole.
+
+    Raises:
+        UsageError: it is a file, or something in it is not ours.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file: give a folder")
+    others = sorted(set(os.listdir(out)) - OURS) if out.is_dir() else []
+    if others:
+        raise UsageError(f"{out} holds other files ({', '.join(others[:3])}): give a folder of its own")
 
 
 def write_bed(path: Path, store: PatchStore) -> None:
@@ -37,6 +55,9 @@ def _lines(store: PatchStore, contig: str):
     while begin < length:
         end = min(begin + PIECE, length)
         starts = np.flatnonzero(store.marks(contig, begin, end)[: end - begin]) + begin
+        if len(starts) == 0:  # one patch covers the whole piece
+            begin = end
+            continue
         following = _next_start(store, contig, end, length)
         ends = np.append(starts[1:], following)
         names = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(starts), np.int32)), [contig]).dictionary_decode()

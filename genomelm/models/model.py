@@ -182,9 +182,14 @@ def check_patcher(patcher: Patcher, objective: str) -> None:
             "patches that start at the edges of runs (edges: at), or an optimum between them, tell a causal model of "
             "bytes that it should guess: use edges: after and another mode than optimal"
         )
+    if objective == "causal" and patcher.reads_one_strand:
+        raise UsageError(
+            "patches that the bytes' scores and an annotation (or letter case) decide together have no causal form on "
+            "the reverse strand: use mode fixed_stride with them, or scores from a track"
+        )
     if objective == "causal" and patcher.reads_ahead:
         how = "symmetric scores" if patcher.config.symmetric else f"mode {patcher.config.mode}"
         raise UsageError(
             f"patches of {how} are cut by what comes later, which a causal model should guess: choose another mode, "
-            "scores from a track, or a masked model"
+            "or scores from a track"
         )

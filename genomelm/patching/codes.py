@@ -45,9 +45,3 @@ class Scale:
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Return float32 scores of uint16 `codes`."""
         return (self.lo + np.asarray(codes, np.float64) * self.step).astype(np.float32)
-
-    def threshold(self, score: float) -> int:
-        """Return the code that a start's code must exceed; -1 where `score` lies below the scale."""
-        if np.isnan(score):
-            raise NumericalError("the threshold is NaN: give a number")
-        return -1 if score < self.lo else round(min((score - self.lo) / self.step, LARGEST))

@@ -31,6 +31,8 @@ FORMAT = 2
 class Marks(Protocol):
     """Starts by coordinate: a store."""
 
+    fingerprint: str
+
     def window_marks(self, interval: Interval) -> np.ndarray:
         """Return bool (l + 1,), as read along the interval's strand."""
         ...
@@ -127,8 +129,13 @@ class Patcher:
         return cls(dataclasses.replace(config, threshold=threshold), source)
 
     def use(self, store: Marks) -> None:
-        """Take the starts of records whose place is known from a store."""
+        """Take the starts of records whose place is known from a store, and its fingerprint with them."""
         self._store = store
+
+    @property
+    def cut_by(self) -> str:
+        """The fingerprint of what cuts records: the store's in use, else the patcher's own."""
+        return self.fingerprint if self._store is None else self._store.fingerprint
 
     @property
     def model(self) -> CountModel | None:
@@ -151,6 +158,14 @@ class Patcher:
         return self.config.mode == "given" or (self.config.needs_scores and self.config.source == "track")
 
     @property
+    def reads_one_strand(self) -> bool:
+        """Whether starts that bytes decided can be had on the forward strand alone, for they also go by coordinate.
+
+        In mirror image they would tell the other strand of bytes further on.
+        """
+        return self.placed and self.config.needs_scores and not self.placed_scores
+
+    @property
     def placed(self) -> bool:
         """Whether a bare sequence is not enough: starts depend on where it lies, or on its letters' case."""
         return self.placed_scores or "annotation" in self.side or "case" in self.config.isolate
@@ -159,9 +174,11 @@ class Patcher:
     def side_information(self) -> tuple[str, ...]:
         """What the starts tell of the sequence beyond the bytes before them; a likelihood is to be labelled with it."""
         found = [name for name in ("track", "annotation", "given") if name in self.side]
+        if "case" in self.config.isolate:  # no byte before tells of case: ids have none
+            found.append("letter case")
         # An optimum's starts lie as the edges behind them let them, wherever these are known.
-        if self.config.isolate and (self.config.edges == "at" or self.config.mode == "optimal"):
-            found += [{"n": "runs of N", "case": "letter case"}[name] for name in self.config.isolate]
+        if "n" in self.config.isolate and (self.config.edges == "at" or self.config.mode == "optimal"):
+            found.append("runs of N")
         return tuple(found)
 
     def marks(self, ids: np.ndarray, place: Interval | None = None) -> np.ndarray:

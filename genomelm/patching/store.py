@@ -19,7 +19,7 @@ from genomelm.patching.patcher import Patcher
 from genomelm.patching.summary import Tally, total
 from genomelm.seq.interval import Interval
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write_store(
@@ -69,6 +69,7 @@ def write_store(
             "fingerprint": patcher.fingerprint,
             "scale": [patcher.scale.lo, patcher.scale.hi] if scored else None,
             "bytes": {file.name: file.stat().st_size for file in sorted(temporary.iterdir())},
+            "by_bytes": patcher.config.needs_scores and not patcher.placed_scores,
             "facts": dict(facts or {}),
             "contigs": index,
             "summary": summary,
@@ -105,6 +106,7 @@ class PatchStore:
                     )
             self._index, self.fingerprint = header["contigs"], header["fingerprint"]
             self.facts, self.summary = header["facts"], header["summary"]
+            self.by_bytes = header["by_bytes"]
             self.scale = Scale(*header["scale"]) if header["scale"] else None
             self._bits = np.memmap(self.directory / "starts.bin", np.uint8, "r")
             self._codes = np.memmap(self.directory / "scores.bin", "<u2", "r") if self.scale else None
@@ -149,10 +151,6 @@ class PatchStore:
             marks = marks[::-1].copy()
         marks[0] = True
         return marks
-
-    def opens_next(self, contig: str, end: int) -> bool:
-        """Whether base `end` starts a patch; at the contig's end, whether one more base would."""
-        return bool(self.marks(contig, end, end)[0])
 
     def scores(self, contig: str, start: int, end: int) -> np.ndarray:
         """Return the stored scores of positions start to end, both inside: float32 (end - start + 1,), nats.

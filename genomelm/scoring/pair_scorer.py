@@ -56,7 +56,8 @@ class PairScorer(abc.ABC):
         self.model, self.width, self.window, self.forward_only = model, width, window, forward_only
         self.provenance: Mapping[str, object] = {
             "model": digest,
-            "patching": model.patcher.fingerprint,
+            "patching": model.patcher.cut_by,
+            **({"side_information": ", ".join(side)} if (side := model.patcher.side_information) else {}),
             "window": str(window) if window else f"{width} bases",
             "strands": "one" if forward_only else "both",
             "device": str(model.device),

@@ -69,8 +69,9 @@ def pretrain(
             f"the model reads {settings.shell.alphabet}, but {patches} holds patches of {patcher.config.alphabet}: "
             f"set shell.alphabet to {patcher.config.alphabet}"
         )
-    check_apart(test_regions, map(Interval.parse, patcher.training), "the training region of the patches' scores")
     store = PatchStore(patches / "store", fingerprint=patcher.fingerprint)
+    if store.facts.get("fitted_on_it", True):
+        check_apart(test_regions, map(Interval.parse, patcher.training), "the training region of the patches' scores")
     training = GenomeWindows(genome, store, patcher, train_regions, config.window)
     testing = GenomeWindows(genome, store, patcher, test_regions, config.window)
     tiles = testing.tiles()

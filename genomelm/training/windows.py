@@ -30,6 +30,12 @@ class GenomeWindows:
         self, genome: Genome, store: PatchStore, patcher: Patcher, regions: Sequence[Interval], window: int
     ) -> None:
         self.genome, self.store, self.patcher, self.window = genome, store, patcher, window
+        cut = store.facts.get("genome_sha256")
+        if cut is not None and cut != genome.digest:
+            raise InputError(
+                f"{store.directory} holds the patches of {store.facts.get('genome')}, not of {genome.path}: "
+                "run `genomelm patch` on this genome"
+            )
         for region in regions:
             theirs, ours = store.contigs.get(region.contig), genome.contigs.get(region.contig)
             if theirs is None or theirs != ours or region.end > theirs:

@@ -1,5 +1,7 @@
 """What users hand to `genomelm patch` that cannot be cut: one message, its exit code, and no folder half made."""
 
+import gzip
+
 import numpy as np
 import pyBigWig
 import pytest
@@ -50,6 +52,11 @@ def refused(path, out, *arguments, **options) -> tuple[int, str]:
         ({"mode": "greedy", "symmetric": True}, 2, "symmetric patches need mode entropy or optimal"),
         ({"source": "track"}, 2, "--source track needs --track"),
         ({"source": "neural"}, 2, "--source neural needs --byte-lm"),
+        ({"mode": "greedy", "delta": 1.0}, 2, "mode greedy does not read delta"),
+        ({"mode": "entropy", "shortest": 4, "alpha": 0.5}, 2, "mode entropy does not read alpha, min"),
+        ({"mean": float("inf")}, 2, "--mean inf: give a number"),
+        ({"mode": "dual_threshold", "delta": float("nan")}, 7, "delta is nan"),
+        ({"mode": "optimal", "alpha": float("inf")}, 7, "alpha is inf"),
         ({"isolate": ["gaps"]}, 2, "isolate has gaps: choose from n, case"),
         ({"order": 12, "alphabet": "protein"}, 2, "both_strands|order 12 is out of range|nucleotides"),
     ],
@@ -77,7 +84,7 @@ def test_a_training_region_without_anything_to_count(tmp_path, text) -> None:
 def test_records_of_no_one_and_two_bases_and_of_n_alone_are_cut_beside_others(tmp_path) -> None:
     path = fasta(tmp_path, c=DNA, one="A", two="AC", unknown="N" * 40)
     for mode in ("entropy", "greedy", "monotonic", "dual_threshold", "length_constrained", "optimal"):
-        patch(path, tmp_path / mode, ["c:1-5000"], mode=mode, mean=4, order=6, longest=32)
+        patch(path, tmp_path / mode, ["c:1-5000"], mode=mode, mean=4, order=6)
         store = PatchStore(tmp_path / mode / "store")
         assert store.starts("one", 0, 1).tolist() == [0]
         assert store.starts("two", 0, 2)[0] == 0
@@ -131,3 +138,42 @@ def test_a_store_that_was_cut_or_is_of_another_patcher(tmp_path) -> None:
     with pytest.raises(IntegrityError, match=r"scores\.bin has .* of .* bytes: run `genomelm patch` again") as caught:
         PatchStore(tmp_path / "a/store")
     assert report_error(caught.value) == 6
+
+
+def test_a_genome_without_bases(tmp_path) -> None:
+    code, message = refused(fasta(tmp_path, c=""), tmp_path / "out", mode="byte")
+    assert code == 3
+    assert "holds no" in message or "empty" in message
+
+
+def test_patches_that_are_taken_as_they_are_take_no_other_options(tmp_path) -> None:
+    path = fasta(tmp_path, c=DNA)
+    patch(path, tmp_path / "a", ["c:1-5000"], mean=4, order=6)
+    for options in ({"mode": "greedy"}, {"given": tmp_path / "a/patches.bed.gz"}, {"isolate": ["n"]}):
+        code, message = refused(path, tmp_path / "out", fitted=tmp_path / "a", **options)
+        assert (code, "takes patches as they are" in message) == (2, True)
+    code, message = refused(path, tmp_path / "out", given=tmp_path / "a/patches.bed.gz", source="neural")
+    assert (code, "source says nothing" in message) == (2, True)
+    assert refused(path, tmp_path / "out", fitted=tmp_path / "nowhere")[0] == 2
+
+
+def test_a_second_run_replaces_the_folder_as_a_whole_or_not_at_all(tmp_path) -> None:
+    path = fasta(tmp_path, c=DNA)
+    patch(path, tmp_path / "a", ["c:1-5000"], mean=4, order=6)
+    before = {f: f.read_bytes() for f in (tmp_path / "a").rglob("*") if f.is_file()}
+    with pytest.raises(GenomelmError):
+        patch(path, tmp_path / "a", ["c:1-5000"], mean=4, order=6, annotation=[tmp_path / "absent.gff"])
+    assert {f: f.read_bytes() for f in (tmp_path / "a").rglob("*") if f.is_file()} == before
+    patch(path, tmp_path / "a", mode="fixed_stride", mean=5, bed=False)
+    assert not (tmp_path / "a/patches.bed.gz").exists()
+    (tmp_path / "a/notes.txt").write_text("mine")
+    with pytest.raises(GenomelmError, match=r"holds other files \(notes\.txt\)"):
+        patch(path, tmp_path / "a", mode="fixed_stride", mean=5)
+
+
+def test_one_patch_longer_than_a_piece_of_the_bed(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("genomelm.commands.patch_outputs.PIECE", 512)
+    (tmp_path / "p.bed").write_text("c\t0\t5000\nc\t5000\t6000\n")
+    patch(fasta(tmp_path, c=DNA), tmp_path / "a", given=tmp_path / "p.bed")
+    rows = gzip.decompress((tmp_path / "a/patches.bed.gz").read_bytes())
+    assert rows == b"c\t0\t5000\nc\t5000\t6000\n"

@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import numpy as np
@@ -107,3 +108,20 @@ def test_the_other_strand_has_the_same_boundaries_in_mirror_image(place):
     assert (mirrored[1:-1] == flags[1:-1][::-1]).all()
     assert mirrored[0]
     assert len(forward) == len(reverse) == 200
+
+
+def test_patches_that_bases_decide_are_the_models_own_business(place, tmp_path):
+    patch(place / "g.fa", tmp_path / "p", mode="fixed_stride", mean=5)
+    scored(place, tmp_path / "a.vcf.gz", patches=tmp_path / "p", other_patches=True)
+    patch(place / "g.fa", tmp_path / "q", ["c1:1-10000"], mode="greedy", mean=5)
+    with pytest.raises(UsageError, match="were cut by what the bases are"):
+        scored(place, tmp_path / "b.vcf.gz", patches=tmp_path / "q", other_patches=True)
+    header = gzip.decompress((tmp_path / "a.vcf.gz").read_bytes()).decode()
+    assert PatchStore(tmp_path / "p/store").fingerprint in header  # not the fingerprint of the model's own patcher
+
+
+def test_a_genome_of_another_sequence_is_refused_in_training_too(place, tmp_path):
+    (tmp_path / "g.fa").write_text(">c1\n" + "ACGT" * 3000 + "\n")
+    model, store = load_model(place / "run/model"), PatchStore(place / "p/store")
+    with Genome(tmp_path / "g.fa") as genome, pytest.raises(InputError, match="not of"):
+        GenomeWindows(genome, store, model.patcher, [Interval("c1", 0, 12_000)], 200)

@@ -43,6 +43,18 @@ def test_a_causal_model_refuses_starts_at_the_edges_of_runs() -> None:
         check_patcher(Patcher(best, Track()), "causal")
 
 
+def test_a_causal_model_refuses_scores_with_an_annotation_for_the_other_strand_would_see_ahead(tiny_sequence) -> None:
+    counts = CountModel.fit([encode(tiny_sequence)], order=4)
+    limits = {"mode": "length_constrained", "threshold": 1.0, "order": 4, "max": 30, "multiple": 3}
+    for patcher in (
+        Patcher(PatcherConfig(**limits), counts, {"annotation": "0"}),
+        Patcher(PatcherConfig(threshold=1.0, order=4, isolate=("case",)), counts),
+    ):
+        with pytest.raises(UsageError, match="no causal form on the reverse strand"):
+            check_patcher(patcher, "causal")
+    check_patcher(Patcher(PatcherConfig("fixed_stride", stride=3), side={"annotation": "0"}), "causal")
+
+
 def test_both_kinds_of_model_take_a_tracks_patches() -> None:
     for mode in ("entropy", "optimal"):
         patcher = Patcher(PatcherConfig(mode=mode, source="track", threshold=0.5), Track())

@@ -52,7 +52,6 @@ def test_stored_starts_are_those_made_on_the_fly(stores, patchers, genome, mode:
         marks = patchers[mode].marks(ids)
         assert (stores[mode].marks(name, 0, len(ids)) == marks).all()
         assert (stores[mode].starts(name, 0, len(ids)) == patchers[mode].segment(ids)).all()
-        assert stores[mode].opens_next(name, len(ids)) == marks[-1]
 
 
 @given(st.sampled_from(ALONE), st.integers(0, 5003), st.integers(0, 5003))

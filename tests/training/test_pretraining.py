@@ -174,7 +174,7 @@ def test_a_model_of_another_alphabet_than_the_patches_is_refused(site, tmp_path)
 
 
 def test_held_out_regions_that_the_count_model_was_fitted_on_are_refused(site, tmp_path):
-    with pytest.raises(UsageError, match="count model's training region"):
+    with pytest.raises(UsageError, match="training region of the patches' scores"):
         pretrain(
             *(site.genome, site.patches, SETTINGS["gryphon"], QUICK, site.train, [Interval("c", 8000, 9500)]),
             *(tmp_path / "x", CPU),
