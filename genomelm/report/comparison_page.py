@@ -59,7 +59,7 @@ def bits(group: dict) -> Markup | None:
     own = [named(row["name"], row["bits"]) for row in group["models"] if row["bits"]]
     unit = group["models"][0]["unit"] if group["models"] else ""
     rows = own + (group["beside"] if own else [])
-    return charts.intervals(rows, f"Held-out {unit}", f"{unit} (lower is better)", own=len(own))
+    return charts.intervals(rows, f"Held-out {unit}", unit, own=len(own))
 
 
 def ablations(group: dict) -> Markup | None:

@@ -12,7 +12,7 @@ def of_model(report: dict) -> dict:
     unit = language["unit"]
     marks = [(row["name"], row["value"]) for row in language["rows"] if row["name"] in ("count model", "uniform bases")]
     return {
-        "bits": charts.intervals(language["rows"], f"Held-out {unit}", f"{unit} (lower is better)"),
+        "bits": charts.intervals(language["rows"], f"Held-out {unit}", unit),
         "ablations": charts.intervals(
             [row | {"value": row["delta"]} for row in language["ablations"]],
             "Cost of each ablation",
