@@ -1,15 +1,14 @@
 """The patching grid's results as one JSON value and as a Markdown table, from the cells' rows."""
 
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from genomelm.bench.patching_grid import GridConfig, cells
-from genomelm.errors import InputError, UsageError
-from genomelm.files import read_json, write_text
+from genomelm.errors import InputError
+from genomelm.files import read_json
 from genomelm.tasks.metrics import bootstrap_ratio
 
 BEGIN, END = "<!-- patching: begin -->", "<!-- patching: end -->"
@@ -124,18 +123,3 @@ def _range(values: Iterable[float], form: str) -> str:
 def _interval(found: list[dict]) -> str:
     """Return a difference with its interval; several seeds' one by one."""
     return "; ".join(f"{each['value']:+.4f} ({each['low']:+.4f} to {each['high']:+.4f})" for each in found)
-
-
-def update(markdown: Path, text: str) -> None:
-    """Replace what stands between the markers of a Markdown file.
-
-    Raises:
-        UsageError: the file or its markers are not there.
-    """
-    if not Path(markdown).is_file():
-        raise UsageError(f"{markdown} does not exist: give the Markdown file that holds the table")
-    old = Path(markdown).read_text(encoding="utf-8")
-    if BEGIN not in old or END not in old:
-        raise UsageError(f"{markdown} has no lines '{BEGIN}' and '{END}' to write the table between")
-    pattern = re.escape(BEGIN) + ".*?" + re.escape(END)
-    write_text(markdown, re.sub(pattern, lambda _match: f"{BEGIN}\n{text}\n{END}", old, flags=re.DOTALL))

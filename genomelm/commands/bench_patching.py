@@ -80,13 +80,14 @@ def table(
     from genomelm.bench.machine import machine
     from genomelm.bench.patching_grid import GridConfig
     from genomelm.files import write_json
+    from genomelm.report.readme import replace_block
     from genomelm.settings import read_config, to_mapping
 
     grid = read_config(GridConfig, config)
     found = patching_table.results(grid, prepared, patching_table.read_rows(files))
     text = patching_table.table(grid, found)
     if markdown is not None:
-        patching_table.update(markdown, text)
+        replace_block(markdown, patching_table.BEGIN, patching_table.END, text)
     write_json(out, {"machine": machine(), "config": to_mapping(grid), **found})
     typer.echo(text)
     if found["missing"]:

@@ -63,14 +63,25 @@ def figure(name: str, item: dict, beside: str) -> tuple[str, str, str, str]:
 
 
 def update(readme: str | Path, summary: dict) -> None:
-    """Replace what stands between the markers of `readme`.
+    """Replace the figures that stand between the markers of `readme`.
 
     Raises:
         UsageError: the markers are not there.
     """
-    text = Path(readme).read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise UsageError(f"{readme} has no lines '{BEGIN}' and '{END}' to write the figures between")
-    block = f"{BEGIN}\n{table(summary)}\n{END}"
-    pattern = re.escape(BEGIN) + ".*?" + re.escape(END)
-    write_text(readme, re.sub(pattern, lambda _match: block, text, flags=re.DOTALL))
+    replace_block(readme, BEGIN, END, table(summary))
+
+
+def replace_block(path: str | Path, begin: str, end: str, text: str) -> None:
+    """Replace what stands between two markers of a Markdown file, atomically.
+
+    Raises:
+        UsageError: the file or its markers are not there.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist: give the Markdown file that holds the table")
+    old = path.read_text(encoding="utf-8")
+    if begin not in old or end not in old:
+        raise UsageError(f"{path} has no lines '{begin}' and '{end}' to write the figures between")
+    pattern = re.escape(begin) + ".*?" + re.escape(end)
+    write_text(path, re.sub(pattern, lambda _match: f"{begin}\n{text}\n{end}", old, flags=re.DOTALL))

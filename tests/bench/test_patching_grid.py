@@ -22,6 +22,7 @@ from genomelm.models.encoding import make_batch
 from genomelm.models.heads import BITS
 from genomelm.patching.count_model import CountModel
 from genomelm.patching.patcher import Patcher
+from genomelm.report.readme import replace_block
 from genomelm.seq.alphabet import encode
 from genomelm.settings import read_config, to_mapping
 from genomelm.training.config import TrainConfig
@@ -320,7 +321,7 @@ def test_the_commands_go_from_fasta_to_the_table_in_a_markdown_file(grid: GridCo
 def test_a_markdown_file_without_markers_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "plain.md").write_text("nothing\n")
     with pytest.raises(UsageError, match="has no lines"):
-        patching_table.update(tmp_path / "plain.md", "| a |")
+        replace_block(tmp_path / "plain.md", patching_table.BEGIN, patching_table.END, "| a |")
     assert (tmp_path / "plain.md").read_text() == "nothing\n"
     with pytest.raises(UsageError, match="does not exist"):
-        patching_table.update(tmp_path / "absent.md", "| a |")
+        replace_block(tmp_path / "absent.md", patching_table.BEGIN, patching_table.END, "| a |")
