@@ -181,8 +181,8 @@ def _training(store: "PatchStore", patcher: "Patcher", inputs: "Inputs") -> dict
 
     tallies = []
     for region in inputs.training:
-        forced = inputs.breaks(region.contig).positions - region.start
-        tallies.append(Tally(len(region), patcher.rule, forced))
+        forced = patcher.forced(inputs.genome.contigs[region.contig], inputs.breaks(region.contig))
+        tallies.append(Tally(len(region), patcher.rule, forced.positions - region.start))
         for start in range(region.start, region.end + 1, CHUNK):
             end = min(start + CHUNK - 1, region.end)
             marks = store.marks(region.contig, start, end)

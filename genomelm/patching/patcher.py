@@ -174,11 +174,11 @@ class Patcher:
     def side_information(self) -> tuple[str, ...]:
         """What the starts tell of the sequence beyond the bytes before them; a likelihood is to be labelled with it."""
         found = [name for name in ("track", "annotation", "given") if name in self.side]
-        if "case" in self.config.isolate:  # no byte before tells of case: ids have none
-            found.append("letter case")
         # An optimum's starts lie as the edges behind them let them, wherever these are known.
         if "n" in self.config.isolate and (self.config.edges == "at" or self.config.mode == "optimal"):
             found.append("runs of N")
+        if "case" in self.config.isolate:  # no byte before tells of case: ids have none
+            found.append("letter case")
         return tuple(found)
 
     def marks(self, ids: np.ndarray, place: Interval | None = None) -> np.ndarray:
@@ -210,6 +210,12 @@ class Patcher:
         """Return the starts of each record, in order."""
         return [self.segment(ids) for ids in records]
 
+    def forced(self, length: int, breaks: Breaks) -> Breaks:
+        """Return the forced starts of a record of `length` bytes: `breaks`, and the anchors of mode optimal."""
+        if self.config.mode != "optimal":
+            return breaks
+        return Breaks.merged(Breaks.unframed(anchors(length, self.config.symmetric)), breaks)
+
     def stream(
         self,
         fetch: Callable[[int, int], np.ndarray],
@@ -230,10 +236,9 @@ class Patcher:
         Yields:
             codes uint16 (n,) and marks bool (n,) of the next n of l + 1 positions.
         """
-        forced = breaks or Breaks.none()
+        forced = self.forced(length, breaks or Breaks.none())
         if self.config.mode == "optimal":
             chunk = max(ANCHOR, chunk // ANCHOR * ANCHOR)
-            forced = Breaks.merged(Breaks.unframed(anchors(length, self.config.symmetric)), forced)
         state = START
         for begin in range(0, length + 1, chunk):
             end = min(begin + chunk, length + 1)

@@ -54,7 +54,7 @@ def write_store(
             for name, length in contigs.items():
                 index[name] = {"length": length, "bits_at": bits.tell(), "scores_at": scores.tell() // 2}
                 forced = breaks(name) if breaks else Breaks.none()
-                tallies[name] = Tally(length, patcher.rule, forced.positions)
+                tallies[name] = Tally(length, patcher.rule, patcher.forced(length, forced).positions)
                 ids = functools.partial(fetch, name)
                 for codes, marks in patcher.stream(ids, length, name, forced, chunk):
                     bits.write(np.packbits(marks, bitorder="little"))

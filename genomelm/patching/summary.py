@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from genomelm.patching.optimal import anchors
 from genomelm.patching.parameters import SCORED
 from genomelm.patching.rule import Rule
 
@@ -13,11 +12,9 @@ class Tally:
     """Counts the patches of one record while its marks stream by."""
 
     def __init__(self, length: int, rule: Rule, forced: np.ndarray | None = None) -> None:
-        """Begin a record of `length` bytes, cut by `rule`, with forced starts int64 (m,)."""
+        """Begin a record of `length` bytes, cut by `rule`, with forced starts int64 (m,), anchors included."""
         self.length, self.rule = length, rule
         self.forced = np.zeros(0, np.int64) if forced is None else forced
-        if rule.mode == "optimal":
-            self.forced = np.union1d(self.forced, anchors(length, rule.symmetric))
         self.histogram = np.zeros(LONGEST + 1, np.int64)
         self.patches = self.caused = 0
         self._position, self._open = 0, None

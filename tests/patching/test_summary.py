@@ -7,11 +7,15 @@ from hypothesis import strategies as st
 from mode_cases import MODES, anchors_every, cases
 
 from genomelm.patching.breaks import Breaks
+from genomelm.patching.config import PatcherConfig
+from genomelm.patching.count_model import CountModel
 from genomelm.patching.modes import START, Edges, edges_of, mark
 from genomelm.patching.optimal import anchors
 from genomelm.patching.parameters import SCORED
+from genomelm.patching.patcher import Patcher
 from genomelm.patching.rule import Rule
 from genomelm.patching.summary import LONGEST, Tally, total
+from genomelm.seq.alphabet import encode
 
 
 def plain_caused(codes: np.ndarray, rule: Rule, starts: list[int], forced: set[int]) -> int:
@@ -76,7 +80,11 @@ def test_anchors_are_edges_and_not_caused_by_scores(symmetric: bool) -> None:
     with anchors_every(32):
         grid = anchors(100, symmetric)
         marks, _ = mark(g[:-1], rule, START, Edges(grid, 0 * grid))
-        tally = tallied(g, np.append(marks, False), rule, np.zeros(0, np.int64), [])
+        patcher = Patcher(
+            PatcherConfig("optimal", 1.0, symmetric=symmetric, order=1), CountModel.fit([encode("ACGTTGCA")], order=1)
+        )
+        forced = patcher.forced(100, Breaks.none()).positions
+        tally = tallied(g, np.append(marks, False), rule, forced, [])
     starts = np.flatnonzero(marks)
     assert tally.caused == len(starts) - 1 - len(grid)
 
