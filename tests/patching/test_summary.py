@@ -52,7 +52,7 @@ def test_a_tally_counts_what_a_plain_count_does(mode: str, data, cuts: list[int]
         grid = anchors(length) if rule.mode == "optimal" else np.zeros(0, np.int64)
         edges = edges_of(Breaks.merged(Breaks.unframed(grid), breaks), 0, len(g), rule.unit)
         marks, _ = mark(g, rule, START, edges)
-        tally = tallied(g, marks, rule, breaks.positions, cuts)
+        tally = tallied(g, marks, rule, np.union1d(breaks.positions, grid), cuts)
     starts = np.flatnonzero(marks[:-1]).tolist()
     lengths = np.diff(starts, append=length).tolist() if starts else []
     summary = tally.summary()
