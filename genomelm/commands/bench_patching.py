@@ -83,12 +83,12 @@ def table(
     from genomelm.report.readme import replace_block
     from genomelm.settings import read_config, to_mapping
 
-    grid = read_config(GridConfig, config)
+    here, grid = machine(), read_config(GridConfig, config)  # before README, which is tracked, changes
     found = patching_table.results(grid, prepared, patching_table.read_rows(files))
     text = patching_table.table(grid, found)
     if markdown is not None:
         replace_block(markdown, patching_table.BEGIN, patching_table.END, text)
-    write_json(out, {"machine": machine(), "config": to_mapping(grid), **found})
+    write_json(out, {"machine": here, "config": to_mapping(grid), **found})
     typer.echo(text)
     if found["missing"]:
         typer.echo(f"{len(found['missing'])} cells were not run: {', '.join(found['missing'])}", err=True)
