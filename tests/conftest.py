@@ -111,7 +111,9 @@ def effect_model(request: pytest.FixtureRequest, stride_patcher: Patcher) -> Gen
 def token_model(stride_patcher: Patcher) -> GenomeModel:
     """Return a model that gives each base one of three classes."""
     head = {"task": "frame", "outputs": 3}
-    return seeded(HyenaGLTForTokenClassification, HyenaGLTConfig(SHELL, BACKBONE, head), stride_patcher, 5)
+    return seeded(
+        HyenaGLTForTokenClassification, HyenaGLTConfig(shell=SHELL, backbone=BACKBONE, head=head), stride_patcher, 5
+    )
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ def model(language_model_dir):
 def language_model_of(alphabet: str, patcher) -> HyenaGLTForCausalLM:
     """Return a small causal model of an alphabet, with k-mers that fit it."""
     shell = {"alphabet": alphabet, "local_width": 16, "local_heads": 2, "width": 16, "kmers": [2]}
-    return HyenaGLTForCausalLM(HyenaGLTConfig(shell, {"layers": 1, "hidden": 16}), patcher).eval()
+    return HyenaGLTForCausalLM(HyenaGLTConfig(shell=shell, backbone={"layers": 1, "hidden": 16}), patcher).eval()
 
 
 def test_importing_the_package_is_free_of_torch():

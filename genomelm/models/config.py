@@ -36,12 +36,60 @@ class ShellConfig:
 
 
 @dataclass(frozen=True)
+class PositionConfig:
+    """How bytes and patches know where they lie. Each part can be switched off by itself."""
+
+    rotary: bool = setting(True, "turn queries and keys of attention by base coordinate")
+    distance: bool = setting(True, "bytes: bases since the patch start")
+    length: bool = setting(True, "closed patches: log of their length")
+    phase: bool = setting(True, "bytes: phase of the coordinate at 3, 8, 10.5, 21 and 147 bases")
+    codon: bool = setting(False, "bytes: codon phase, where an annotation gives it")
+    sinusoidal: bool = setting(False, "bytes: sines of the coordinate, added (a control for the others)")
+
+
+@dataclass(frozen=True)
+class BranchConfig:
+    """What genomes add to a language model. Each branch can be switched on by itself."""
+
+    motif: int = setting(0, "motif filters a letter, of 19 taps, tied to reverse complements; 0: none", minimum=0)
+    structure: bool = setting(False, "physical properties of neighbouring letters, averaged over the patch")
+    conservation: bool = setting(False, "patch states are gated by a track of conservation, where it has values")
+
+
+@dataclass(frozen=True)
+class MergeConfig:
+    """Dynamic token merging: blocks that run on fewer, merged patches."""
+
+    where: str = setting(
+        "none", "none; span: blocks first..last-1 run on merged patches; each: every block by itself",
+        choices=("none", "span", "each"),
+    )  # fmt: skip
+    first: int = setting(0, "span: first block that runs on merged patches", minimum=0)
+    last: int = setting(0, "span: first block after those; 0: to the end", minimum=0)
+    mean: float = setting(2.0, "wanted patches in a merged one", minimum=1)
+    min: int = setting(1, "fewest patches in a merged one (the record's last may have fewer)", minimum=1)
+    max: int = setting(16, "most patches in a merged one", minimum=1)
+    taps: int = setting(4, "taps of the pattern detector on the boundary logits; 0: none", minimum=0)
+    weight: float = setting(0.03, "weight of the loss that drives the mean to its target", minimum=0)
+
+
+@dataclass(frozen=True)
 class HyenaConfig:
     """The Hyena-GLT backbone over patches."""
 
-    layers: int = setting(2, "Hyena blocks", minimum=1)
-    order: int = setting(2, "order N of the Hyena operator", minimum=2)
+    layers: int = setting(2, "blocks", minimum=1)
+    layout: str = setting("L", "operators of the blocks, repeated: S short, M medium, L long, A attention")
+    order: int = setting(2, "order N of the Hyena operators", minimum=2)
     hidden: int = setting(256, "hidden width of the gated MLP", minimum=8)
+    long: str = setting("implicit", "filters of L: implicit, or sums of real poles", choices=("implicit", "modal"))
+    poles: int = setting(16, "modal: poles of a channel", minimum=1)
+    groups: int = setting(0, "filters that the channels of an operator share; 0: one a channel", minimum=0)
+    short_taps: int = setting(7, "taps of S", minimum=1, maximum=7)
+    medium_taps: int = setting(64, "taps of M", minimum=1, maximum=128)
+    heads: int = setting(4, "heads of A", minimum=1)
+    window: int = setting(128, "A: patches that a patch attends to (masked: on either side); 0: all", minimum=0)
+    output_gate: bool = setting(False, "operators end in a gate sigmoid(W x)")
+    base_distance: bool = setting(False, "implicit filters of L: weigh each patch by its distance in bases too")
 
 
 @dataclass(frozen=True)
@@ -89,6 +137,9 @@ class HyenaGLTSettings:
 
     family: str = setting("hyena_glt", "backbone family", choices=("hyena_glt",))
     shell: ShellConfig = setting(factory=ShellConfig)
+    positions: PositionConfig = setting(factory=PositionConfig)
+    branches: BranchConfig = setting(factory=BranchConfig)
+    merge: MergeConfig = setting(factory=MergeConfig)
     backbone: HyenaConfig = setting(factory=HyenaConfig)
     stride: int = setting(8, "letters a patch where a task trains the model from scratch", minimum=1)
 
@@ -99,6 +150,9 @@ class GryphonSettings:
 
     family: str = setting("gryphon", "backbone family", choices=("gryphon",))
     shell: ShellConfig = setting(factory=ShellConfig)
+    positions: PositionConfig = setting(factory=PositionConfig)
+    branches: BranchConfig = setting(factory=BranchConfig)
+    merge: MergeConfig = setting(factory=MergeConfig)
     backbone: GryphonBackboneConfig = setting(factory=GryphonBackboneConfig)
     stride: int = setting(8, "letters a patch where a task trains the model from scratch", minimum=1)
 

@@ -1,25 +1,30 @@
 """The families' configurations on disk, and the backbone that each names."""
 
+from typing import Any
+
 from transformers import PretrainedConfig
 
 from genomelm.models.config import (
     FORMAT_VERSION,
     LANGUAGE_HEADS,
+    BranchConfig,
     GryphonBackboneConfig,
     HeadConfig,
     HyenaConfig,
+    MergeConfig,
+    PositionConfig,
     Settings,
     ShellConfig,
 )
-from genomelm.models.gryphon import GryphonBackbone
-from genomelm.models.hyena_glt import HyenaBackbone
+from genomelm.models.gryphon import gryphon_blocks
+from genomelm.models.hyena_glt import hyena_blocks
 from genomelm.settings import from_mapping, to_mapping
 
 BACKBONES = {
-    "genomelm_hyena_glt": (HyenaConfig, HyenaBackbone),
-    "genomelm_gryphon": (GryphonBackboneConfig, GryphonBackbone),
+    "genomelm_hyena_glt": (HyenaConfig, hyena_blocks),
+    "genomelm_gryphon": (GryphonBackboneConfig, gryphon_blocks),
 }
-"""model_type -> config class and module of the backbone."""
+"""model_type -> config class of the backbone, and what makes its blocks."""
 
 
 class GenomeConfig(PretrainedConfig):
@@ -30,23 +35,42 @@ class GenomeConfig(PretrainedConfig):
     def __init__(
         self,
         shell: dict | None = None,
+        positions: dict | None = None,
+        branches: dict | None = None,
+        merge: dict | None = None,
         backbone: dict | None = None,
         head: dict | None = None,
         format_version: int = FORMAT_VERSION,
         **rest,
     ) -> None:
         super().__init__(**rest)
-        read = from_mapping(ShellConfig, shell or {}, "config.json: shell")
-        self.shell = to_mapping(read)
-        self.backbone = to_mapping(from_mapping(BACKBONES[self.model_type][0], backbone or {}, "config.json: backbone"))
-        head = {"kind": LANGUAGE_HEADS[read.objective], **(head or {})}
+        given = {"shell": shell, "positions": positions, "branches": branches, "merge": merge, "backbone": backbone}
+        for name, value in given.items():
+            setattr(self, name, to_mapping(from_mapping(self.sections()[name], value or {}, f"config.json: {name}")))
+        head = {"kind": LANGUAGE_HEADS[self.shell["objective"]], **(head or {})}
         self.head = to_mapping(from_mapping(HeadConfig, head, "config.json: head"))
         self.format_version = format_version
 
     @classmethod
+    def sections(cls) -> dict[str, type]:
+        """Return the dataclass of each section."""
+        return {
+            "shell": ShellConfig,
+            "positions": PositionConfig,
+            "branches": BranchConfig,
+            "merge": MergeConfig,
+            "backbone": BACKBONES[cls.model_type][0],
+            "head": HeadConfig,
+        }
+
+    def section(self, name: str) -> Any:
+        """Return a section as its dataclass."""
+        return from_mapping(self.sections()[name], getattr(self, name))
+
+    @classmethod
     def tiny(cls, objective: str = "causal") -> "GenomeConfig":
         """Return the size for a laptop's CPU: under a million parameters."""
-        return cls({"objective": objective, "window": 2 if objective == "causal" else 3})
+        return cls(shell={"objective": objective, "window": 2 if objective == "causal" else 3})
 
 
 class HyenaGLTConfig(GenomeConfig):
@@ -69,4 +93,5 @@ CONFIGS = {config.model_type: config for config in (HyenaGLTConfig, GryphonConfi
 
 def config_of(settings: Settings) -> GenomeConfig:
     """Return the configuration of a language model with these settings."""
-    return CONFIGS[f"genomelm_{settings.family}"](to_mapping(settings.shell), to_mapping(settings.backbone))
+    family = CONFIGS[f"genomelm_{settings.family}"]
+    return family(**{name: to_mapping(getattr(settings, name)) for name in family.sections() if name != "head"})

@@ -15,7 +15,7 @@ from genomelm.models.folder import check_folder, read_config_file, read_weights
 from genomelm.models.model import GenomeModel
 from genomelm.patching.patcher import Patcher
 
-OURS = {"shell", "backbone", "head", "format_version"}
+OURS = {"shell", "positions", "branches", "merge", "backbone", "head", "format_version"}
 TRANSFORMERS = {"architectures", "dtype", "model_type", "transformers_version", "torch_dtype"}
 """Keys that transformers writes into config.json by itself."""
 

@@ -9,14 +9,14 @@ from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
 from genomelm.errors import UsageError
-from genomelm.models.config import LANGUAGE_HEADS, HeadConfig, ShellConfig
+from genomelm.models.backbone import Backbone
+from genomelm.models.config import LANGUAGE_HEADS
 from genomelm.models.encoding import starts_of_rows
 from genomelm.models.families import BACKBONES, GenomeConfig
 from genomelm.models.geometry import Patches
 from genomelm.models.heads import HEADS
 from genomelm.models.shell import ByteLatentShell
 from genomelm.patching.patcher import Patcher
-from genomelm.settings import from_mapping
 
 
 @dataclass
@@ -52,7 +52,7 @@ class GenomeModel(PreTrainedModel):
         config = copy.deepcopy(config)
         config.head = {**config.head, "kind": self.head_kind}
         super().__init__(config)
-        shell = from_mapping(ShellConfig, config.shell)
+        shell = config.section("shell")
         if self.head_kind in LANGUAGE_HEADS.values() and self.head_kind != LANGUAGE_HEADS[shell.objective]:
             raise UsageError(
                 f"a {shell.objective} shell has the head {LANGUAGE_HEADS[shell.objective]}, not {self.head_kind}: "
@@ -60,9 +60,9 @@ class GenomeModel(PreTrainedModel):
             )
         if patcher is not None:
             check_patcher(patcher, shell.objective)
-        head = from_mapping(HeadConfig, config.head)
-        settings, backbone = BACKBONES[config.model_type]
-        self.shell = ByteLatentShell(shell, backbone(shell, from_mapping(settings, config.backbone)))
+        head = config.section("head")
+        blocks = BACKBONES[config.model_type][1](shell, config.section("backbone"))
+        self.shell = ByteLatentShell(shell, Backbone(shell.width, blocks))
         self.head = HEADS[head.kind](shell, head)
         self.patcher = patcher
         self.post_init()

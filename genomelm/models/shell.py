@@ -12,6 +12,7 @@ from genomelm.models.geometry import Patches
 from genomelm.nn.bridge import segment_attention, windowed_attention
 from genomelm.nn.kmers import KmerEmbedding
 from genomelm.nn.positions import PERIODS, phase_features, rotate
+from genomelm.nn.rows import Rows
 from genomelm.nn.shortconv import ShortConv
 from genomelm.seq.alphabet import ALPHABETS, VOCABULARY
 
@@ -107,8 +108,8 @@ class ByteLatentShell(nn.Module):
 
     Args:
         shell: sizes.
-        backbone: called with patch states (b, p, D), the coordinate of each patch's first byte (b, p) and which
-            patches are real (b, p); returns (b, p, D). Causal shells: row j from rows <= j.
+        backbone: called with patch states (b, p, D) and their Rows; returns (b, p, D). Causal shells: row j from
+            rows <= j.
     """
 
     def __init__(self, shell: ShellConfig, backbone: nn.Module) -> None:
@@ -147,8 +148,8 @@ class ByteLatentShell(nn.Module):
         real = (patches.ids >= 0)[..., None].to(x.dtype)
         for layer in self.encoder:
             x = layer(x, real)
-        lengths = patches.lengths(ids.shape[1])
-        states = self.backbone(self.pooling(x, patches), patches.first_byte(ids.shape[1]), lengths > 0)
+        rows = Rows(patches.first_byte(ids.shape[1]), patches.lengths(ids.shape[1]))
+        states = self.backbone(self.pooling(x, patches), rows)
         x = x + self.reading(x, states, patches)
         for layer in self.decoder:
             x = layer(x, real)

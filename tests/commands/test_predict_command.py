@@ -142,7 +142,9 @@ def test_a_two_strand_model_is_read_on_both(fasta, which, request, tmp_path):
 )
 def test_rna_and_protein_records_go_to_models_of_their_alphabet(alphabet, text, foreign, stride_patcher, tmp_path):
     shell = {"alphabet": alphabet, "local_width": 16, "local_heads": 2, "width": 16, "kmers": [2]}
-    model = HyenaGLTForCausalLM(HyenaGLTConfig(shell, {"layers": 1, "hidden": 16}), stride_patcher).eval()
+    model = HyenaGLTForCausalLM(
+        HyenaGLTConfig(shell=shell, backbone={"layers": 1, "hidden": 16}), stride_patcher
+    ).eval()
     (tmp_path / "in.fa").write_text(text)
     result = run(tmp_path / "in.fa", "-m", saved(model, tmp_path / "m"))
     assert result.exit_code == 0, result.output

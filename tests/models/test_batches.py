@@ -7,6 +7,7 @@ from small_batches import batch_of, each_kind, each_model, logits_of
 from genomelm.errors import InputError, UsageError
 from genomelm.models import HyenaGLTConfig, HyenaGLTForCausalLM
 from genomelm.models.encoding import make_batch
+from genomelm.nn.rows import Rows
 from genomelm.seq.alphabet import BOS, EOS, MASK, PAD
 
 
@@ -87,7 +88,8 @@ def test_the_backbone_is_told_where_each_patch_begins_and_which_are_real(make_mo
     starts = torch.zeros(2, 31, dtype=torch.bool)
     starts[0, [0, 1, 4, 9, 16, 25]] = starts[1, [0, 1, 11]] = True
     model(torch.full((2, 30), 65), torch.arange(30) < torch.tensor([[30], [14]]), patch_starts=starts)
-    places, present = told[0]
+    rows = told[0][0]
+    places, present = rows.places, rows.present
     assert present.tolist() == [[True] * 6, [True] * 3 + [False] * 3]
     assert places[0].tolist() == [0, 1, 4, 9, 16, 25]
     assert places[1, :3].tolist() == [0, 1, 11]
@@ -95,13 +97,13 @@ def test_the_backbone_is_told_where_each_patch_begins_and_which_are_real(make_mo
 
 @torch.no_grad()
 def test_attention_reads_distances_in_bases_and_filters_do_not(make_model) -> None:
-    x, present = torch.randn(1, 12, 48), torch.ones(1, 12, dtype=torch.bool)
+    x, ones = torch.randn(1, 12, 48), torch.ones(1, 12, dtype=torch.int64)
     near, far, shifted = (torch.arange(12)[None] * step + first for step, first in ((1, 0), (9, 0), (1, 500)))
     for family, reads in (("hyena_glt", False), ("gryphon", True)):
         backbone = make_model(family=family).shell.backbone
-        before = backbone(x, near, present)
-        assert torch.allclose(backbone(x, far, present), before, atol=1e-3) != reads
-        torch.testing.assert_close(backbone(x, shifted, present), before, atol=1e-4, rtol=1e-4)
+        before = backbone(x, Rows(near, ones))
+        assert torch.allclose(backbone(x, Rows(far, ones)), before, atol=1e-3) != reads
+        torch.testing.assert_close(backbone(x, Rows(shifted, ones)), before, atol=1e-4, rtol=1e-4)
 
 
 @each_model

@@ -119,7 +119,7 @@ def test_a_part_of_a_config_of_another_kind_is_refused(saved: Path, key: str, va
     assert caught.value.exit_code == 6
 
 
-@pytest.mark.parametrize("key", ["shell", "backbone", "head", "format_version"])
+@pytest.mark.parametrize("key", ["shell", "positions", "merge", "backbone", "head", "format_version"])
 def test_a_config_without_one_of_its_parts_is_refused(saved: Path, key: str) -> None:
     config = json.loads((saved / "config.json").read_text())
     del config[key]

@@ -69,7 +69,7 @@ def test_both_sides_move_a_hidden_bytes_logits(make_model, records, family: str,
         assert moved(distance) > 1e-3
     for distance in (30, 60, 100):
         assert moved(*range(distance, distance + 10)) > 1e-5
-    monkeypatch.setattr(model.shell.backbone, "forward", lambda x, places, present: x)
+    monkeypatch.setattr(model.shell.backbone, "forward", lambda x, rows: x)
     assert moved(4) > 1e-3
     assert moved(*range(30, 120)) == 0
 
@@ -82,7 +82,7 @@ def test_patches_that_are_cut_by_the_bytes_are_refused(make_model, patcher, fami
     assert caught.value.exit_code == 2
     task = CLASSES[masked.config.model_type, "token_classification"]
     with pytest.raises(UsageError, match="patches of mode entropy"):
-        task(CONFIGS[masked.config.model_type](masked.config.shell, masked.config.backbone), patcher)
+        task(CONFIGS[masked.config.model_type](shell=masked.config.shell, backbone=masked.config.backbone), patcher)
     masked.save_pretrained(tmp_path / "model")
     load_model(tmp_path / "model")
     shutil.rmtree(tmp_path / "model" / "patcher")

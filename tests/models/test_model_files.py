@@ -41,7 +41,7 @@ def test_a_family_alone_is_a_model_file(tmp_path: Path, family: str, kind: type)
         ("", "family: None is unknown"),
         ("family: gryphon\nbackbone: {blok: 4}\n", "backbone.blok: unknown key; did you mean 'block'?"),
         ("family: gryphon\nbackbone: {order: 2}\n", "backbone.order: unknown key"),
-        ("family: hyena_glt\nbackbone: {heads: 2}\n", "backbone.heads: unknown key"),
+        ("family: hyena_glt\nbackbone: {block: 2}\n", "backbone.block: unknown key"),
         ("family: gryphon\nshell: {objective: maskd}\n", "'maskd' is not one of"),
         ("family: gryphon\nshell: {alphabet: aa}\nbackbone: {block: 0, state: 1}\nstrid: 8\n", "4 faults"),
     ],
@@ -55,7 +55,7 @@ def test_a_faulty_model_file_is_told_with_the_nearest_name(tmp_path: Path, text:
 
 @pytest.mark.parametrize(("width", "heads"), [(50, 4), (48, 16)])
 def test_attention_heads_that_do_not_split_the_width_are_told(width: int, heads: int) -> None:
-    config = CLASSES["genomelm_gryphon", "causal_lm"].config_class({"width": width}, {"heads": heads})
+    config = CLASSES["genomelm_gryphon", "causal_lm"].config_class(shell={"width": width}, backbone={"heads": heads})
     with pytest.raises(UsageError, match=f"width of the patch states is {width}"):
         CLASSES["genomelm_gryphon", "causal_lm"](config)
 

@@ -3,6 +3,7 @@ import torch
 
 from genomelm.nn.fftconv import reference
 from genomelm.nn.hyena import HyenaOperator, ImplicitFilter
+from genomelm.nn.rows import Rows
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.1])
@@ -130,7 +131,7 @@ def test_a_padded_row_of_the_bidirectional_form_is_the_row_alone(order: int) -> 
     lengths = [1, 2, 33, 90]
     present = torch.arange(100) < torch.tensor(lengths)[:, None]
     x = torch.randn(4, 100, 8).masked_fill(~present[..., None], 50.0).requires_grad_()
-    y = operator(x, present)
+    y = operator(x, Rows(present.cumsum(1) - 1, present.long()))
     for row, length in enumerate(lengths):
         alone = operator(x[row : row + 1, :length].detach())[0]
         assert (y[row, :length] - alone).abs().max() < 1e-5 * (1 + alone.abs().max())
@@ -162,7 +163,7 @@ def test_the_causal_form_has_one_filter_and_does_not_ask_for_padding() -> None:
     filters = {f"filter.{name}" for name in ("frequency", "out.weight", *layers)}
     assert set(operator.state_dict()) == {"into.weight", "short.weight", "short.bias", "skip", "out.weight"} | filters
     x, present = torch.randn(2, 50, 8), torch.arange(50) < torch.tensor([[50], [20]])
-    assert torch.equal(operator(x, present), operator(x))
+    assert torch.equal(operator(x, Rows(present.cumsum(1) - 1, present.long())), operator(x))
 
 
 def test_every_filter_parameter_is_named_as_one() -> None:

@@ -6,6 +6,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from genomelm.errors import UsageError
+from genomelm.nn.rows import Rows
 from genomelm.nn.s5 import S5Operator, StateSpace, monitor, reference
 from genomelm.nn.s5.initial import block_diagonal, block_sizes, eigenpairs, legs_normal
 from genomelm.nn.s5.portable import CHUNK, hold, scan
@@ -132,7 +133,7 @@ def test_a_padded_row_is_the_row_alone(bidirectional: bool) -> None:
     lengths = [1, 16, 33, 90]
     present = torch.arange(100) < torch.tensor(lengths)[:, None]
     x = torch.randn(4, 100, 6).masked_fill(~present[..., None], torch.nan).requires_grad_()
-    y = operator(x, present)
+    y = operator(x, Rows(present.cumsum(1) - 1, present.long()))
     for row, length in enumerate(lengths):
         assert_near(y[row, :length], operator(x[row : row + 1, :length].detach())[0])
     gradient = torch.autograd.grad(y[present].sum(), x)[0]

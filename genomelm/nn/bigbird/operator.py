@@ -6,6 +6,7 @@ from torch import nn
 from genomelm.errors import UsageError
 from genomelm.nn.bigbird.pattern import BlockPattern, Sparsity
 from genomelm.nn.bigbird.portable import attention
+from genomelm.nn.rows import Rows
 
 
 class BigBirdAttention(nn.Module):
@@ -55,20 +56,19 @@ class BigBirdAttention(nn.Module):
         self.into = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: torch.Tensor, places: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:
         """Mix (b, p, d) along p.
 
         Args:
             x: (b, p, d).
-            places: (b, p) int64, base coordinate of each patch's first byte, from the window's start.
-            present: (b, p) bool, real patches; what stands elsewhere is not read.
+            rows: geometry; what stands at padding is not read.
 
         Returns:
             (b, p, d); zeros where not present.
         """
-        x = x.masked_fill(~present[..., None], 0)
+        x = x.masked_fill(~rows.present[..., None], 0)
         query, key, value = self.into(x).unflatten(-1, (3, self.pattern.heads, -1)).unbind(2)  # (b, p, h, d / h) each
-        mixed = attention(query, key, value, places, present, self.pattern, self.block, self.rotary_base)
+        mixed = attention(query, key, value, rows.places, rows.present, self.pattern, self.block, self.rotary_base)
         return self.out(mixed.flatten(-2))
 
     def sparsity(self, patches: int) -> Sparsity:

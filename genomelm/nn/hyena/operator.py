@@ -5,6 +5,7 @@ from torch import nn
 
 from genomelm.nn.fftconv import causal_conv, two_sided_conv
 from genomelm.nn.hyena.filter import ImplicitFilter
+from genomelm.nn.rows import Rows
 from genomelm.nn.shortconv import ShortConv
 
 
@@ -35,19 +36,18 @@ class HyenaOperator(nn.Module):
         if bidirectional:
             self.ahead["filter"] = ImplicitFilter((order - 1) * width, target_length)
 
-    def forward(self, x: torch.Tensor, present: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, rows: Rows | None = None) -> torch.Tensor:
         """Mix along p.
 
         Args:
             x: (b, p, d).
-            present: (b, p) bool, False at padding; None means no padding. The bidirectional form
-                sets padding to zero before each convolution; the causal form never sees it, as
-                padding stands at the right.
+            rows: geometry; None means no padding. The bidirectional form sets padding to zero before
+                each convolution; the causal form never sees it, as padding stands at the right.
 
         Returns:
             (b, p, d).
         """
-        padding = None if present is None or not self.ahead else ~present[..., None]
+        padding = None if rows is None or not self.ahead else ~rows.present[..., None]
         streams = self.into(x)
         if padding is not None:
             streams = streams.masked_fill(padding, 0)

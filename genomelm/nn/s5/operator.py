@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from genomelm.errors import UsageError
+from genomelm.nn.rows import Rows
 from genomelm.nn.s5.initial import block_diagonal
 from genomelm.nn.s5.portable import hold, powers, scan
 
@@ -113,18 +114,18 @@ class S5Operator(nn.Module):
         self.ssm = StateSpace(width, state, target_length, bidirectional)
         self.gate = nn.Linear(width, width)
 
-    def forward(self, x: torch.Tensor, present: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, rows: Rows | None = None) -> torch.Tensor:
         """Mix along p.
 
         Args:
             x: (b, p, d).
-            present: (b, p) bool, False at padding, which enters as zero; None means no padding.
+            rows: geometry; padding enters as zero. None means no padding.
 
         Returns:
             (b, p, d) in x's dtype.
         """
-        if present is not None:
-            x = x.masked_fill(~present[..., None], 0)
+        if rows is not None:
+            x = x.masked_fill(~rows.present[..., None], 0)
         return self._gated(self.ssm(x.float())[0].to(x.dtype))
 
     def initial_state(self, batch: int) -> torch.Tensor:
