@@ -12,6 +12,7 @@ __all__ = [
     "decode",
     "embed",
     "encode",
+    "generate",
     "load_model",
     "log_likelihood",
     "predict",

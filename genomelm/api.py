@@ -9,15 +9,17 @@ import pandas as pd
 from genomelm.errors import InputError, UsageError
 from genomelm.interpret.ism import letters_of, saturation
 from genomelm.interpret.locus_model import pair_predictor
+from genomelm.models.generation import generate as continued
 from genomelm.models.loading import load_model as load_checkpoint
 from genomelm.models.model import GenomeModel
+from genomelm.models.sampling import Sampling
 from genomelm.patching.patcher import Patcher
 from genomelm.runtime import choose_device
 from genomelm.scoring.alleles import Window, read_alone
 from genomelm.scoring.assay_window import check_assay_window
 from genomelm.scoring.forward import batch_of, read_windows
 from genomelm.scoring.masked import hidden_logits, read_strided
-from genomelm.scoring.predictions import base_log_probabilities, task_outputs
+from genomelm.scoring.predictions import log_likelihoods, task_outputs
 from genomelm.scoring.scorer import WIDTH, scorer_for
 from genomelm.seq.alphabet import ALPHABETS, check_letters, decode, encode
 from genomelm.seq.genome import Genome
@@ -25,6 +27,7 @@ from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
 from genomelm.seq.vcf import VcfReader, name_of, position
 from genomelm.seq.window import SCORED
+from genomelm.settings import from_mapping
 
 __all__ = [
     "attribute",
@@ -32,6 +35,7 @@ __all__ = [
     "decode",
     "embed",
     "encode",
+    "generate",
     "load_model",
     "log_likelihood",
     "predict",
@@ -74,14 +78,17 @@ def base_logits(model: GenomeModel, sequences: Sequence[str]) -> list[np.ndarray
     return read_windows(model, windows, read)
 
 
-def log_likelihood(model: GenomeModel, sequences: Sequence[str]) -> np.ndarray:
+def log_likelihood(model: GenomeModel, sequences: Sequence[str], strands: str = "model") -> np.ndarray:
     """Return log p(sequence) in nats, float64 (n,); N is left out.
 
     Causal models: the first base is given BOS. Masked models: the pseudo-likelihood, the sum over the bases of
     log p(base | bases that are not hidden with it), with every seventh base hidden at a time.
+
+    Args:
+        strands: both (the mean of both readings), forward (as written), or model, which is forward here.
     """
-    found = base_log_probabilities(model, _windows(model, sequences))
-    return np.array([values.sum() for values in found], np.float64)
+    _check(model, sequences)
+    return log_likelihoods(model, sequences, strands)
 
 
 def embed(model: GenomeModel, sequences: Sequence[str], per_base: bool = False) -> np.ndarray | list[np.ndarray]:
@@ -101,10 +108,11 @@ def embed(model: GenomeModel, sequences: Sequence[str], per_base: bool = False) 
     return np.stack([state.mean(0) for state in states]) if states else np.zeros((0, model.config.shell["local_width"]))
 
 
-def predict(model: GenomeModel, sequences: Sequence[str]) -> np.ndarray | list[np.ndarray]:
+def predict(model: GenomeModel, sequences: Sequence[str], strands: str = "model") -> np.ndarray | list[np.ndarray]:
     """Return a task head's outputs: the labels' unit for numbers, logits for classes.
 
-    A head whose labels hold for both strands gives the mean of both readings.
+    Args:
+        strands: both (the mean of both readings), forward (as written), or model: both where the labels hold for both.
 
     Returns:
         float64 (n, outputs). A head that labels bases gives one float64 (l, outputs) array a sequence. A
@@ -115,10 +123,50 @@ def predict(model: GenomeModel, sequences: Sequence[str]) -> np.ndarray | list[n
         InputError: a sequence of another alphabet.
     """
     _check(model, sequences)
-    found = task_outputs(model, sequences)
-    if model.head_kind == "token_classification":
+    found = task_outputs(model, sequences, strands)
+    if model.gives_bases:
         return found
     return np.stack(found) if found else np.zeros((0, model.config.head["outputs"]))
+
+
+def generate(
+    model: GenomeModel,
+    prompt: str,
+    n_bases: int,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    repeat_penalty: float = 0.0,
+    repeat_k: int = 12,
+) -> str | list[str]:
+    """Continue a prompt by letters that a causal language model draws; an empty prompt is a record's start.
+
+    Args:
+        model: a causal language model.
+        prompt: letters of any number.
+        n_bases: letters to draw.
+        count: so many continuations as a list; None: one, as a string.
+        seed: continuation i depends on it and i alone.
+        temperature, top_k, top_p, repeat_penalty, repeat_k: controls, as in `models.sampling.Sampling`.
+
+    Returns:
+        The new letters, without the prompt. Only the alphabet's letters are drawn, never the unknown one.
+
+    Raises:
+        UsageError: a masked model, a task head, patches that cannot be cut byte by byte, or a number out of range.
+        InputError: a prompt of another alphabet.
+    """
+    check_letters([prompt], model.alphabet, "prompt")
+    settings = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    sampling = from_mapping(Sampling, {**settings, "repeat_penalty": repeat_penalty, "repeat_k": repeat_k}, "generate")
+    ids = encode(prompt, model.alphabet)
+    found = [
+        decode(row) for row in continued(model, ids, n_bases, sampling, count=1 if count is None else count, seed=seed)
+    ]
+    return found[0] if count is None else found
 
 
 def score_variants(
@@ -128,7 +176,7 @@ def score_variants(
     *,
     width: int = WIDTH,
     window: Interval | None = None,
-    forward_only: bool = False,
+    strands: str = "model",
 ) -> pd.DataFrame:
     """Score variants against a reference.
 
@@ -138,13 +186,13 @@ def score_variants(
         fasta: the reference.
         variants: a VCF, or (contig, 1-based pos, ref, alt) each.
         width: reference bases around a variant. window: a fixed interval instead.
-        forward_only: one strand, as task heads without two_strands or with `window` read anyway; otherwise the mean
-            of both.
+        strands: both (the mean of both), forward (the window's own), or model: both, save for task heads without
+            two_strands or with `window`.
 
     Returns:
         contig, pos, ref, alt, score, status; the score is NaN where the status says why there is none.
     """
-    scorer = scorer_for(model, width, window, forward_only)
+    scorer = scorer_for(model, width, window, strands)
     listed = _read_vcf(variants) if isinstance(variants, str | Path) else variants
     known = [variant if isinstance(variant, Variant) else Variant(*variant) for variant in listed]
     with Genome(fasta) as genome:
@@ -164,7 +212,7 @@ def saturate(
     *,
     width: int = WIDTH,
     window: Interval | None = None,
-    forward_only: bool = False,
+    strands: str = "model",
 ) -> np.ndarray:
     """Score every substitution of an interval: float64 (l, 4), columns ACGT, read along the interval's strand.
 
@@ -181,7 +229,7 @@ def saturate(
         for letter in letters
         if base in letters and letter != base
     ]
-    scored = score_variants(model, fasta, variants, width=width, window=window, forward_only=forward_only)
+    scored = score_variants(model, fasta, variants, width=width, window=window, strands=strands)
     effects = np.zeros((len(sequence), len(letters)))
     rows, columns = scored.pos.to_numpy() - place.start - 1, scored.alt.map(letters.index).to_numpy(int)
     effects[rows, columns] = scored.score.to_numpy()

@@ -3,10 +3,17 @@
 A verb's module is imported when the verb is called, so `genomelm --help` imports none of them.
 """
 
+import contextlib
 import importlib
 import logging
+import math
+import signal
 import sys
+import threading
+import time
 import traceback
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import typer
@@ -20,15 +27,23 @@ VERBS = {
     "fetch": ("genomelm.commands.fetch:fetch", "Fetch one file of a data manifest, verified and indexed."),
     "patch": ("genomelm.commands.patch:patch", "Fit a patcher on a genome and store its patch boundaries."),
     "byte-lm": ("genomelm.commands.byte_lm:byte_lm", "Train the small byte model whose entropies are patch scores."),
+    "convert": ("genomelm.commands.convert:convert", "Turn a published checkpoint into a model folder."),
+    "estimate": ("genomelm.commands.estimate:estimate", "Print a model's parameters, operations and training memory."),
     "pretrain": ("genomelm.commands.pretrain:pretrain", "Train a language model on a genome."),
     "finetune": ("genomelm.commands.finetune:finetune", "Train a task head on labelled data."),
     "evaluate": ("genomelm.commands.evaluate:evaluate", "Measure a model on held-out data beside baselines."),
     "predict": ("genomelm.commands.predict:predict", "Write a task model's predictions for sequences."),
+    "generate": ("genomelm.commands.generate:generate", "Write sequences drawn from a causal language model."),
     "score": ("genomelm.commands.score:score", "Annotate the variants of a VCF with a model's scores."),
     "attribute": ("genomelm.commands.attribute:attribute", "Compute per-base attributions over an interval."),
     "bench": ("genomelm.commands.bench:bench", "Measure speeds, and what patching does."),
     "report": ("genomelm.commands.report:report", "Turn a results folder into one HTML report and a summary."),
 }
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+"""Signals of a scheduler that end a command as Ctrl-C does."""
+ECHO_SECONDS = 1.0
+"""A second signal within this time is the same one: some senders reach a process by itself and by its group."""
 
 logger = logging.getLogger("genomelm")
 
@@ -56,6 +71,28 @@ class Verbs(TyperGroup):
             if ctx.params["debug"]:
                 traceback.print_exc()
             raise typer.Exit(report_error(error)) from error
+
+
+@contextlib.contextmanager
+def stopped_as_by_ctrl_c() -> Iterator[None]:
+    """Inside the block, a signal in STOP_SIGNALS raises KeyboardInterrupt, so that unfinished outputs are removed."""
+    last = -math.inf
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        if last - before > ECHO_SECONDS:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield
+        return
+    previous = {number: signal.signal(number, interrupt) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def load_verb(name: str) -> Any:
@@ -137,4 +174,5 @@ def main(arguments: list[str] | None = None) -> None:
     if "--debug" in options:
         arguments.remove("--debug")
         arguments.insert(0, "--debug")
-    app(args=arguments, prog_name="genomelm")
+    with stopped_as_by_ctrl_c():
+        app(args=arguments, prog_name="genomelm")

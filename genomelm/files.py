@@ -27,10 +27,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
     temporary = Path(name)
-    temporary.chmod(0o666 & ~_umask())
     try:
+        os.close(handle)
+        temporary.chmod(0o666 & ~_umask())
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
@@ -48,9 +48,9 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    temporary.chmod(0o777 & ~_umask())
     aside = temporary.with_suffix(".old")
     try:
+        temporary.chmod(0o777 & ~_umask())
         yield temporary
         for file in filter(Path.is_file, temporary.rglob("*")):
             with open(file, "rb") as written:

@@ -63,6 +63,14 @@ def counter_seed(*counters: int | str) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
 
+@contextlib.contextmanager
+def seeded(*counters: int | str) -> Iterator[None]:
+    """Seed torch with a hash of `counters` inside the block; its global state afterwards is as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(counter_seed(*counters))
+        yield
+
+
 def set_threads(threads: int) -> None:
     """Let torch use so many CPU threads; sums depend on the number, so commands fix it."""
     torch.set_num_threads(threads)

@@ -1,7 +1,7 @@
 """Configs as frozen dataclasses: one source for defaults, help texts, checks and JSON Schema.
 
 A config class is a frozen dataclass whose fields are str, int, float, bool, `T | None`, tuples
-of these, dictionaries of str to these, or other config classes. A field's metadata, made by
+of these, dictionaries of str to these (or to Any: plain values), or other config classes. A field's metadata, made by
 `setting`, holds its help text and its limits.
 """
 
@@ -59,6 +59,8 @@ def _class_schema(cls: type) -> dict:
 
 
 def _type_schema(hint: Any) -> dict:
+    if hint is Any:
+        return {}
     if dataclasses.is_dataclass(hint):
         return _class_schema(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,9 @@ from genomelm.seq.interval import Interval, check_apart
 log = logging.getLogger(__name__)
 
 
-def prepare(config: GridConfig, genome: GridGenome, data: Path, out: Path) -> dict:
+def prepare(
+    config: GridConfig, genome: GridGenome, data: Path, out: Path, wanted: Collection[tuple[str, int]] | None = None
+) -> dict:
     """Write a genome's `parts.npz` and `facts.json` into a new folder, atomically.
 
     The count model and every threshold come from the training regions alone; each region is cut from its own start.
@@ -29,6 +32,7 @@ def prepare(config: GridConfig, genome: GridGenome, data: Path, out: Path) -> di
         genome: one of its genomes.
         data: folder of the FASTA files.
         out: folder to write.
+        wanted: (way, mean) pairs that are cut; None: all of the grid.
 
     Returns:
         The facts: bases, the count model's held-out bits per base, and by way and mean the fingerprint of the patcher
@@ -38,6 +42,8 @@ def prepare(config: GridConfig, genome: GridGenome, data: Path, out: Path) -> di
         UsageError: training and held-out regions overlap.
         InputError: a region is not in the FASTA, or no threshold gives a mean.
     """
+    cuts = [cell for cell in cells(config) if cell.genome == genome.name and cell.seed == config.seeds[0]]
+    cuts = [cell for cell in cuts if wanted is None or (cell.way, cell.mean) in wanted]
     regions = {part: [Interval.parse(text) for text in getattr(genome, part)] for part in PARTS}
     check_apart(regions["test"], regions["train"], "the training region")
     with Genome(data / genome.fasta) as reference:
@@ -45,15 +51,14 @@ def prepare(config: GridConfig, genome: GridGenome, data: Path, out: Path) -> di
         ids = {part: [encode(reference.fetch(region)) for region in found] for part, found in regions.items()}
     counted = CountModel.fit(ids["train"], config.order, training=genome.train)
     stored, fingerprints = {}, {}
-    for way in (way for way in config.ways if way in STORED):
-        for mean in (mean for mean in config.means if mean > 1):
-            patcher = Patcher.fit(
-                patcher_config(config, way, mean), lambda: ids["train"], mean, genome.train, source=counted
-            )
-            fingerprints[way, mean] = patcher.fingerprint
-            for part in PARTS:
-                stored[way, mean, part] = np.concatenate([patcher.marks(record)[:-1] for record in ids[part]])
-            log.info("%s: %s at a mean of %d bases", genome.name, way, mean)
+    for way, mean in ((cell.way, cell.mean) for cell in cuts if cell.way in STORED):
+        patcher = Patcher.fit(
+            patcher_config(config, way, mean), lambda: ids["train"], mean, genome.train, source=counted
+        )
+        fingerprints[way, mean] = patcher.fingerprint
+        for part in PARTS:
+            stored[way, mean, part] = np.concatenate([patcher.marks(record)[:-1] for record in ids[part]])
+        log.info("%s: %s at a mean of %d bases", genome.name, way, mean)
     bits = [counted.bits(record) for record in ids["test"]]
     facts = {
         "name": genome.name,
@@ -63,7 +68,7 @@ def prepare(config: GridConfig, genome: GridGenome, data: Path, out: Path) -> di
         "count_model": {"order": config.order, "digest": counted.digest, "bits_per_base": _mean_bits(bits)},
         "cuts": [
             {"way": cell.way, "mean": cell.mean, "fingerprint": fingerprints.get((cell.way, cell.mean)), **means}
-            for cell, means in _achieved(config, genome, ids, stored)
+            for cell, means in _achieved(config, cuts, ids, stored)
         ],
     }
     with atomic_directory(out) as temporary:
@@ -78,15 +83,14 @@ def patcher_config(config: GridConfig, way: str, mean: int) -> PatcherConfig:
     return PatcherConfig(way, order=config.order, **own.get(way, {}))
 
 
-def _achieved(config: GridConfig, genome: GridGenome, ids: dict, stored: dict) -> list[tuple[Cell, dict[str, float]]]:
-    """Return the mean patch of each part for every cell of one seed."""
+def _achieved(config: GridConfig, cuts: list[Cell], ids: dict, stored: dict) -> list[tuple[Cell, dict[str, float]]]:
+    """Return the mean patch of each part for every way to cut."""
     found = []
-    for cell in cells(config):
-        if cell.genome == genome.name and cell.seed == config.seeds[0]:
-            source = functools.partial(_source, stored, cell)
-            sizes = {part: sum(map(len, ids[part])) for part in PARTS}
-            marks = {part: cut(cell, part, sizes[part], source(part), config.shift) for part in PARTS}
-            found.append((cell, {f"mean_{part}": sizes[part] / int(marks[part].sum()) for part in PARTS}))
+    for cell in cuts:
+        source = functools.partial(_source, stored, cell)
+        sizes = {part: sum(map(len, ids[part])) for part in PARTS}
+        marks = {part: cut(cell, part, sizes[part], source(part), config.shift) for part in PARTS}
+        found.append((cell, {f"mean_{part}": sizes[part] / int(marks[part].sum()) for part in PARTS}))
     return found
 
 

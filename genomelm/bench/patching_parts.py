@@ -21,11 +21,13 @@ class Part:
         ids: (l,) uint8.
         marks: (l,) bool, where patches start.
         regions: bases of each region.
+        codon: (l,) uint8, codon phase of each base on the forward strand, 3 where it has none; None: not prepared.
     """
 
     ids: np.ndarray
     marks: np.ndarray
     regions: tuple[int, ...]
+    codon: np.ndarray | None = None
 
     def window(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         """Return ids (n,) int64 and start flags (n+1,) of [start, end).

@@ -1,6 +1,5 @@
 """The patching grid's results as one JSON value and as a Markdown table, from the cells' rows."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +9,9 @@ from genomelm.bench.patching_grid import GridConfig, cells
 from genomelm.errors import InputError
 from genomelm.files import read_json
 from genomelm.tasks.metrics import bootstrap_ratio
+
+KEYS = ("genome", "way", "mean", "seed")
+"""What names a row."""
 
 BEGIN, END = "<!-- patching: begin -->", "<!-- patching: end -->"
 
@@ -24,27 +26,6 @@ HEADINGS = {
     "random": "random, entropy's lengths",
     "shifted": "entropy, shifted",
 }
-
-
-def read_rows(paths: Iterable[Path]) -> dict[tuple, dict]:
-    """Read files of one JSON object a line; objects of one cell, such as its result and its speed, are joined.
-
-    Raises:
-        InputError: a line is not a cell's JSON, or one cell has two results.
-    """
-    rows: dict[tuple, dict] = {}
-    for path in paths:
-        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-            try:
-                found = json.loads(line)
-                key = tuple(found[name] for name in ("genome", "way", "mean", "seed"))
-            except (ValueError, KeyError, TypeError):
-                raise InputError(f"{path}, line {number} is no cell's result: give files that `cell` wrote") from None
-            row = rows.setdefault(key, {})
-            if twice := set(row) & set(found) - {"genome", "way", "mean", "seed"}:
-                raise InputError(f"{path}, line {number}: {key} has a second {sorted(twice)[0]}: give each cell once")
-            row |= found
-    return rows
 
 
 def results(config: GridConfig, prepared: Path, rows: dict[tuple, dict]) -> dict:

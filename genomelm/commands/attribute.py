@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genomelm.commands.options import Device, RequireGpu, TorchThreads
+
 if TYPE_CHECKING:
     from genomelm.models.model import GenomeModel
 
@@ -33,9 +35,9 @@ def attribute(
     shuffles: Annotated[int, typer.Option("--shuffles", min=0, help="Dinucleotide shuffles to score.")] = 100,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random controls.")] = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Substitutions a step.")] = 128,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
-    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")] = False,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: torch's).")] = None,
+    device: Device = "auto",
+    require_gpu: RequireGpu = False,
+    threads: TorchThreads = None,
 ) -> None:
     """Attribute an interval: saturation mutagenesis, gradients, and how far to trust them.
 

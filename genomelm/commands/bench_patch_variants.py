@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from genomelm.commands.options import Device, TorchThreads
+
 
 def patch_variants(
     fasta: Annotated[Path, typer.Argument(help="Genome FASTA, plain, gzip or bgzip.")],
@@ -19,8 +21,8 @@ def patch_variants(
     variants: Annotated[int, typer.Option("-n", "--variants", min=1, help="Random substitutions.")] = 2000,
     width: Annotated[int, typer.Option("--width", min=2, help="Bases that the model reads of each.")] = 512,
     seed: Annotated[int, typer.Option("--seed", help="Which substitutions are drawn.")] = 0,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: torch's).")] = None,
+    device: Device = "auto",
+    threads: TorchThreads = None,
 ) -> None:
     """Count the boundaries that substitutions move when alleles are cut apart, for every mode at the folder's mean."""
     from genomelm.bench.machine import machine

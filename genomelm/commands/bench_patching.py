@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from genomelm.commands.options import Device, RequireGpu, Threads
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Config = Annotated[Path, typer.Option("--config", help="Grid file, such as configs/bench/patching.yaml.")]
@@ -42,9 +44,9 @@ def cell(
     mean: Annotated[int, typer.Option("--mean", help="Mean patch, bases.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write, one line.")],
     seed: Annotated[int, typer.Option("--seed", help="Seed of initial weights and data order.")] = 1,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
-    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")] = False,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 2,
+    device: Device = "auto",
+    require_gpu: RequireGpu = False,
+    threads: Threads = 2,
 ) -> None:
     """Train and score one cell, then time its steps; nothing else should run on the device meanwhile."""
     import json
@@ -77,6 +79,7 @@ def table(
 ) -> None:
     """Join the cells into one JSON file and print the table."""
     from genomelm.bench import patching_table
+    from genomelm.bench.cell_rows import read_rows
     from genomelm.bench.machine import machine
     from genomelm.bench.patching_grid import GridConfig
     from genomelm.files import write_json
@@ -84,7 +87,7 @@ def table(
     from genomelm.settings import read_config, to_mapping
 
     here, grid = machine(), read_config(GridConfig, config)  # before README, which is tracked, changes
-    found = patching_table.results(grid, prepared, patching_table.read_rows(files))
+    found = patching_table.results(grid, prepared, read_rows(files, patching_table.KEYS))
     text = patching_table.table(grid, found)
     if markdown is not None:
         replace_block(markdown, patching_table.BEGIN, patching_table.END, text)

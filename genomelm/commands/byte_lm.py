@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from genomelm.commands.options import Device, MaxMinutes, RequireGpu, Threads
+
 
 def byte_lm(
     fasta: Annotated[Path, typer.Argument(help="Genome FASTA, plain, gzip or bgzip; proteins with --alphabet.")],
@@ -24,13 +26,10 @@ def byte_lm(
     ] = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps, of up to 16,384 bases each.")] = 300,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of initial weights and data order.")] = 1,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
-    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")] = False,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 2,
-    max_minutes: Annotated[
-        float | None,
-        typer.Option("--max-minutes", min=0, help="Checkpoint and stop with exit 75 after so many minutes."),
-    ] = None,
+    device: Device = "auto",
+    require_gpu: RequireGpu = False,
+    threads: Threads = 2,
+    max_minutes: MaxMinutes = None,
 ) -> None:
     """Train the small byte language model whose entropies are patch scores.
 
@@ -46,7 +45,7 @@ def byte_lm(
     from genomelm.seq.interval import Interval, check_apart
     from genomelm.training.byte_lm import measure_byte_lm, train_byte_lm
     from genomelm.training.config import TrainConfig
-    from genomelm.training.loop import write_log
+    from genomelm.training.loop import totals, write_log
 
     both = alphabet == "dna" if both_strands is None else both_strands
     settings = ByteLMConfig(alphabet, both)
@@ -70,10 +69,7 @@ def byte_lm(
                 "alphabet": alphabet,
                 "parameters": model.parameters,
                 "reach": model.reach,
-                "steps": log[-1]["step"],
-                "bases": log[-1]["bases"],
-                "seconds": log[-1]["seconds"],
-                "kbases_per_second": round(log[-1]["bases"] / log[-1]["seconds"] / 1e3, 2),
+                **totals(log),
                 "test": measured,
                 "provenance": provenance(
                     model=model.digest,

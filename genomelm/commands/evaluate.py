@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from genomelm.commands.options import Device, Threads
+
 PUBLISHED = {
     "name": "GeCo3 level 12, adaptive, given the first nine tenths (E. coli K-12, last tenth)",
     "value": 1.875,
@@ -33,8 +35,16 @@ def evaluate(
         int | None,
         typer.Option("--long-window", min=16, help="Language model: measure windows of so many bases too."),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
-    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 2,
+    codon_phase: Annotated[
+        Path | None,
+        typer.Option("--codon-phase", help="Language model with positions.codon: GFF3 or GTF of the genome."),
+    ] = None,
+    conservation: Annotated[
+        Path | None,
+        typer.Option("--conservation", help="Language model with branches.conservation: bigWig, bedGraph or BED."),
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = 2,
 ) -> None:
     """Measure a model on held-out data, with bootstrap intervals, beside its baselines."""
     from genomelm.errors import UsageError
@@ -45,6 +55,8 @@ def evaluate(
     if task is not None:
         if data is None:
             raise UsageError("--task needs the task's --data")
+        if codon_phase or conservation:
+            raise UsageError("--codon-phase and --conservation are for language models: leave them out beside --task")
         write_json(out, _evaluate_task(task, data, genome, split, runs))
         return
     if genome is None or patches is None or not region:
@@ -52,11 +64,18 @@ def evaluate(
     if len(runs) != 1:
         raise UsageError(f"give one language model, not {len(runs)}")
     chosen = choose_device(device)
-    write_json(out, _evaluate_language_model(runs[0], genome, patches, region, window, long_window, chosen))
+    sides = (codon_phase, conservation)
+    write_json(out, _evaluate_language_model(runs[0], genome, patches, region, (window, long_window), sides, chosen))
 
 
 def _evaluate_language_model(
-    model_path: Path, fasta: Path, patches: Path, regions: list[str], window: int, long_window: int | None, device
+    model_path: Path,
+    fasta: Path,
+    patches: Path,
+    regions: list[str],
+    lengths: tuple[int, int | None],
+    sides: tuple[Path | None, Path | None],
+    device,
 ) -> dict:
     from genomelm.errors import UsageError
     from genomelm.files import provenance, read_json, sha256
@@ -66,6 +85,7 @@ def _evaluate_language_model(
     from genomelm.seq.genome import Genome
     from genomelm.seq.interval import Interval, check_apart
     from genomelm.training.measure import measure, measure_long
+    from genomelm.training.side_tracks import SideTracks
     from genomelm.training.windows import GenomeWindows
 
     model = load_model(model_path, device)
@@ -82,24 +102,27 @@ def _evaluate_language_model(
     metrics = model_path.parent / "metrics.json"
     trained = read_json(metrics)["provenance"]["train_regions"] if metrics.is_file() else []
     check_apart(intervals, map(Interval.parse, trained), "the model's training region")
-    with Genome(fasta) as genome:
+    window, long_window = lengths
+    switches = ("codon_phase" in model.side_inputs, "conservation" in model.side_inputs)
+    with Genome(fasta) as genome, SideTracks(genome, *switches, *sides) as side:
         store = PatchStore(patches / "store", fingerprint=patcher.fingerprint)
         if store.facts.get("fitted_on_it", True):
             check_apart(intervals, map(Interval.parse, patcher.training), "the training region of the patches' scores")
         result = {
             "family": model.config.model_type.removeprefix("genomelm_"),
-            **measure(model, GenomeWindows(genome, store, patcher, intervals, window), device),
+            **measure(model, GenomeWindows(genome, store, patcher, intervals, window, side), device),
             "provenance": provenance(
                 model=sha256(model_path / "model.safetensors"),
                 patching=patcher.fingerprint,
                 reference=genome.digest,
+                **side.facts(),
                 regions=[str(interval) for interval in intervals],
                 device=str(device),
                 dtype="float32",
             ),
         }
         if long_window is not None:
-            windows = GenomeWindows(genome, store, patcher, intervals, long_window)
+            windows = GenomeWindows(genome, store, patcher, intervals, long_window, side)
             result["long"] = measure_long(model, windows, device)
     if [str(interval) for interval in intervals] == [PUBLISHED["region"]] and model.objective == "causal":
         result["published"] = {key: PUBLISHED[key] for key in ("name", "value")}

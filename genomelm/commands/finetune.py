@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genomelm.commands.options import Device, MaxMinutes, RequireGpu, Threads
+
 if TYPE_CHECKING:
     from genomelm.models.model import GenomeModel
 
@@ -24,13 +26,10 @@ def finetune(
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop (exit 3) when test examples were met in training.")
     ] = False,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
-    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")] = False,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 2,
-    max_minutes: Annotated[
-        float | None,
-        typer.Option("--max-minutes", min=0, help="Checkpoint and stop with exit 75 after so many minutes."),
-    ] = None,
+    device: Device = "auto",
+    require_gpu: RequireGpu = False,
+    threads: Threads = 2,
+    max_minutes: MaxMinutes = None,
 ) -> None:
     """Train a task head, and the model under it, on labelled data.
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genomelm.commands.options import Device, RequireGpu, TorchThreads
+
 if TYPE_CHECKING:
     from genomelm.models.model import GenomeModel
     from genomelm.seq.genome import Genome
@@ -18,16 +20,23 @@ def predict(
     longest: Annotated[
         int, typer.Option("--longest", min=1, help="Most bases of a sequence that are read at once.")
     ] = 16_384,
+    strands: Annotated[
+        str,
+        typer.Option(
+            "--strands",
+            help="both: the mean of both strands; forward: as written; model: both where the labels hold for both.",
+        ),
+    ] = "model",
+    task: Annotated[str | None, typer.Option("--task", help="Task of a model that has several.")] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Sequences a step.")] = 64,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
-    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")] = False,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: torch's).")] = None,
+    device: Device = "auto",
+    require_gpu: RequireGpu = False,
+    threads: TorchThreads = None,
 ) -> None:
     """Write one row a sequence: a task head's outputs, or a language model's log-likelihood and bits per base.
 
     A masked model gives its pseudo-likelihood, a head that labels bases one row a base, and a variant-effect head the
-    effect of each sequence against its task's reference. Sequences are read as they are written; a head whose labels
-    hold for both strands gives the mean of both readings. A language model reads a sequence longer than --longest in
+    effect of each sequence against its task's reference. A language model reads a sequence longer than --longest in
     pieces, each from its own start; a task head needs a sequence whole, and a longer one is an error.
     """
     import itertools
@@ -36,27 +45,38 @@ def predict(
     from genomelm.errors import UsageError
     from genomelm.files import provenance, write_json, write_text
     from genomelm.scoring.output import check_output
+    from genomelm.scoring.predictions import both_strands
+    from genomelm.scoring.strands import strands_read
     from genomelm.seq.genome import Genome
 
     if out is not None:
         check_output(out, "output")
     loaded, digest = open_model(model, device, require_gpu, threads)
+    loaded = loaded.for_task(task)
     if loaded.patcher is None:
         raise UsageError(f"model {model} has no patcher; save it with one")
+    both = both_strands(loaded, strands)
     columns = _columns(loaded)
     lines = ["\t".join(columns)]
     with Genome(fasta, any_letters=True) as records:
         pieces = _pieces(records, longest, loaded)
         rows = _likelihoods if loaded.is_language_model else _outputs
         batches = iter(lambda: list(itertools.islice(pieces, batch_size)), [])
-        lines += ["\t".join(row) for row in rows(loaded, batches)]
+        lines += ["\t".join(row) for row in rows(loaded, batches, strands)]
         count = len(records.contigs)
     text = "\n".join(lines) + "\n"
     if out is None:
         typer.echo(text, nl=False)
         return
     write_text(out, text)
-    facts = {"fasta": fasta.name, "model": digest, "patching": loaded.patcher.fingerprint, "device": str(loaded.device)}
+    facts = {
+        "fasta": fasta.name,
+        "model": digest,
+        "patching": loaded.patcher.fingerprint,
+        **({} if task is None else {"task": task}),
+        "strands": strands_read(loaded, both),
+        "device": str(loaded.device),
+    }
     write_json(Path(f"{out}.json"), {"columns": columns, "longest": longest, **provenance(**facts)})
     typer.echo(f"{out}: {count:,} sequences")
 
@@ -68,7 +88,7 @@ def _columns(model: "GenomeModel") -> list[str]:
     count = model.config.head["outputs"]
     kinds = {"regression": ["value"], "variant_effect": ["effect"]}.get(model.head_kind, ["logit", "probability"])
     ends = [""] if count == 1 else [f"_{i}" for i in range(count)]
-    of_base = model.head_kind == "token_classification"
+    of_base = model.gives_bases
     return ["name", *(["position", "base"] if of_base else ["bases"]), *(kind + end for kind in kinds for end in ends)]
 
 
@@ -93,7 +113,7 @@ def _pieces(records: "Genome", longest: int, model: "GenomeModel") -> Iterator[t
             yield name, length, records.fetch(place)
 
 
-def _outputs(model: "GenomeModel", batches: Iterator[list[tuple[str, int, str]]]) -> Iterator[list[str]]:
+def _outputs(model: "GenomeModel", batches: Iterator[list[tuple[str, int, str]]], strands: str) -> Iterator[list[str]]:
     """Yield a row a sequence, or a row a base where the head labels bases."""
     import numpy as np
     from scipy.special import expit, softmax
@@ -102,13 +122,14 @@ def _outputs(model: "GenomeModel", batches: Iterator[list[tuple[str, int, str]]]
     from genomelm.seq.alphabet import decode, encode
 
     for batch in batches:
-        for (name, length, sequence), output in zip(batch, task_outputs(model, [p[2] for p in batch]), strict=True):
+        found = task_outputs(model, [p[2] for p in batch], strands)
+        for (name, length, sequence), output in zip(batch, found, strict=True):
             values = output
             if model.head_kind.endswith("_classification"):
                 chances = expit(output) if output.shape[-1] == 1 else softmax(output, -1)
                 values = np.concatenate([output, chances], -1)
             texts = [[f"{value:.7g}" for value in row] for row in np.atleast_2d(values)]
-            if model.head_kind == "token_classification":
+            if model.gives_bases:
                 bases = decode(encode(sequence, model.alphabet))
                 for place, (base, row) in enumerate(zip(bases, texts, strict=True), 1):
                     yield [name, str(place), base, *row]
@@ -116,25 +137,25 @@ def _outputs(model: "GenomeModel", batches: Iterator[list[tuple[str, int, str]]]
                 yield [name, str(length), *texts[0]]
 
 
-def _likelihoods(model: "GenomeModel", batches: Iterator[list[tuple[str, int, str]]]) -> Iterator[list[str]]:
+def _likelihoods(
+    model: "GenomeModel", batches: Iterator[list[tuple[str, int, str]]], strands: str
+) -> Iterator[list[str]]:
     """Add up the pieces of each record; N has no probability and is not counted as a base."""
     import itertools
     import math
 
     import numpy as np
 
-    from genomelm.scoring.alleles import read_alone
-    from genomelm.scoring.predictions import base_log_probabilities
-    from genomelm.seq.alphabet import ALPHABETS
+    from genomelm.scoring.predictions import log_likelihoods
+    from genomelm.seq.alphabet import ALPHABETS, encode
 
     letters = ALPHABETS[model.alphabet].ids
 
     def scored() -> Iterator[tuple[str, int, float, int]]:
         for batch in batches:
-            windows = [read_alone(model, p[2]) for p in batch]
-            found = base_log_probabilities(model, windows)
-            for (name, length, _), window, values in zip(batch, windows, found, strict=True):
-                yield name, length, float(values.sum()), int(np.isin(window.ids, letters).sum())
+            found = log_likelihoods(model, [p[2] for p in batch], strands)
+            for (name, length, sequence), nats in zip(batch, found, strict=True):
+                yield name, length, float(nats), int(np.isin(encode(sequence, model.alphabet), letters).sum())
 
     for (name, length), parts in itertools.groupby(scored(), key=lambda part: part[:2]):
         sums = list(parts)

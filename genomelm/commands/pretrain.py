@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from genomelm.commands.options import Device, MaxMinutes, RequireGpu, Threads
+
 
 def pretrain(
     genome: Annotated[Path, typer.Option("--genome", help="Genome FASTA, plain or bgzip.")],
@@ -18,13 +20,17 @@ def pretrain(
         list[str], typer.Option("--test-region", help="Held-out interval C:a-b for the log; may be repeated.")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for model/, log.jsonl and metrics.json.")],
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
-    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")] = False,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 2,
-    max_minutes: Annotated[
-        float | None,
-        typer.Option("--max-minutes", min=0, help="Checkpoint and stop with exit 75 after so many minutes."),
+    codon_phase: Annotated[
+        Path | None, typer.Option("--codon-phase", help="GFF3 or GTF of the genome, for models with positions.codon.")
     ] = None,
+    conservation: Annotated[
+        Path | None,
+        typer.Option("--conservation", help="bigWig, bedGraph or BED, for models with branches.conservation."),
+    ] = None,
+    device: Device = "auto",
+    require_gpu: RequireGpu = False,
+    threads: Threads = 2,
+    max_minutes: MaxMinutes = None,
 ) -> None:
     """Train a language model on a genome; the model file says its family and objective.
 
@@ -34,15 +40,16 @@ def pretrain(
     import shutil
 
     from genomelm.files import output_lock, provenance, sha256, write_json
-    from genomelm.models.config import read_model_file
+    from genomelm.models.config import BranchConfig, PositionConfig, read_model_file
     from genomelm.models.loading import save_model
     from genomelm.runtime import choose_device, set_threads
     from genomelm.seq.genome import Genome
     from genomelm.seq.interval import Interval, check_apart
     from genomelm.settings import read_config
     from genomelm.training.config import TrainConfig
-    from genomelm.training.loop import write_log
+    from genomelm.training.loop import totals, write_log
     from genomelm.training.pretrain import pretrain as run
+    from genomelm.training.side_tracks import SideTracks
 
     settings, config = read_model_file(model), read_config(TrainConfig, train)
     training = [Interval.parse(text) for text in train_region]
@@ -51,8 +58,16 @@ def pretrain(
     set_threads(threads)
     chosen = choose_device(device, require_gpu)
     state = out.parent / f"{out.name}.state"
-    with output_lock(out), Genome(genome) as reference:
-        trained_model, log = run(reference, patches, settings, config, training, testing, state, chosen, max_minutes)
+    positions = getattr(settings, "positions", PositionConfig())  # a convolutional network has no such sections
+    branches = getattr(settings, "branches", BranchConfig())
+    with (
+        output_lock(out),
+        Genome(genome) as reference,
+        SideTracks(reference, positions.codon, branches.conservation, codon_phase, conservation) as side,
+    ):
+        trained_model, log = run(
+            reference, patches, settings, config, training, testing, state, chosen, max_minutes, side
+        )
         save_model(trained_model.cpu(), out / "model")
         write_log(out / "log.jsonl", log)
         write_json(
@@ -61,15 +76,15 @@ def pretrain(
                 "family": settings.family,
                 "objective": settings.shell.objective,
                 "parameters": sum(p.numel() for p in trained_model.parameters()),
-                "kmer_table_parameters": sum(p.numel() for p in trained_model.shell.kmers.parameters()),
-                "steps": log[-1]["step"],
-                "bases": log[-1]["bases"],
-                "seconds": log[-1]["seconds"],
-                "kbases_per_second": round(log[-1]["bases"] / log[-1]["seconds"] / 1e3, 2),
+                "kmer_table_parameters": sum(
+                    p.numel() for name, p in trained_model.named_parameters() if ".kmers." in name
+                ),
+                **totals(log),
                 "provenance": provenance(
                     model=sha256(out / "model" / "model.safetensors"),
                     patching=trained_model.patcher.fingerprint,
                     reference=reference.digest,
+                    **side.facts(),
                     train_regions=[str(region) for region in training],
                     seed=config.seed,
                     device=str(chosen),

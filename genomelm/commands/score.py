@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from genomelm.commands.options import Device, RequireGpu, TorchThreads
+
 
 def score(
     reference: Annotated[Path, typer.Option("-r", "--reference", help="Reference FASTA: plain, gzip or bgzip.")],
@@ -39,14 +41,16 @@ def score(
     other_patches: Annotated[
         bool, typer.Option("--allow-other-patches", help="Take --patches of another patcher than the model's.")
     ] = False,
-    forward_only: Annotated[
-        bool,
+    strands: Annotated[
+        str,
         typer.Option(
-            "--forward-only",
-            help="Read one strand, as task heads without two_strands or with --window do anyway; otherwise the mean "
-            "of both.",
+            "--strands",
+            help="both: the mean of both strands; forward: the window's own; model: both, save for task heads without "
+            "two_strands or with --window.",
         ),
-    ] = False,
+    ] = "model",
+    forward_only: Annotated[bool, typer.Option("--forward-only", help="The same as --strands forward.")] = False,
+    task: Annotated[str | None, typer.Option("--task", help="Task of a model that has several.")] = None,
     on_ref_mismatch: Annotated[
         str, typer.Option("--on-ref-mismatch", help="A REF unlike the reference: flag, error or drop.")
     ] = "flag",
@@ -57,9 +61,9 @@ def score(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Alleles a step; does not change scores.")
     ] = 64,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")] = "auto",
-    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")] = False,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: torch's).")] = None,
+    device: Device = "auto",
+    require_gpu: RequireGpu = False,
+    threads: TorchThreads = None,
 ) -> None:
     """Score every alternative allele and write the VCF with INFO tags added; no other column changes.
 
@@ -78,6 +82,10 @@ def score(
     from genomelm.seq.genome import Genome
     from genomelm.seq.interval import read_bed
 
+    if forward_only:
+        if strands == "both":
+            raise UsageError("--forward-only and --strands both contradict each other: give one of them")
+        strands = "forward"
     if (variants is None) == (saturate is None):
         raise UsageError("give either a VCF or --saturate C:a-b, and not both")
     with Genome(reference) as genome, tempfile.TemporaryDirectory() as scratch, progress("records") as update:
@@ -93,12 +101,13 @@ def score(
             write_substitutions(genome, interval, source)
         selected = None if regions is None else read_bed(regions)
         loaded, digest = open_model(model, device, require_gpu, threads)
+        loaded = loaded.for_task(task)
         use_patches(loaded, patches, other_patches, genome)
         check_assay_window(loaded, genome, fixed, width)
         found = annotate(
             source,
             genome,
-            scorer_for(loaded, width, fixed, forward_only, digest),
+            scorer_for(loaded, width, fixed, strands, digest),
             out,
             table=table,
             summary=summary,

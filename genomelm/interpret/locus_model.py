@@ -7,12 +7,12 @@ import torch
 
 from genomelm.interpret.ism import PredictPairs
 from genomelm.interpret.locus import LocusModel
-from genomelm.models.encoding import Batch, make_batch
+from genomelm.models.encoding import Batch
 from genomelm.models.model import GenomeModel
-from genomelm.models.soft import embedding_offset
-from genomelm.runtime import counter_seed, exact_float32
+from genomelm.models.soft import letters_of
+from genomelm.runtime import exact_float32, seeded
 from genomelm.scoring.alleles import Window, WindowPair, lifted, read_alone
-from genomelm.scoring.forward import check_single, pair_outputs, read_windows, sequence_scores, single
+from genomelm.scoring.forward import batch_of, check_single, pair_outputs, read_windows, sequence_scores, single
 from genomelm.scoring.masked import hidden_log_probabilities, hidden_ratio, pseudo_likelihoods
 from genomelm.seq.alphabet import ALPHABETS, reverse_complement
 
@@ -95,10 +95,7 @@ def _soft_score(model: GenomeModel, sequence: str) -> Callable[[torch.Tensor], t
     """Return x (l, 4) -> the head's output for the mixture, a scalar."""
     both = model.config.head["two_strands"]
     readings = [sequence, reverse_complement(sequence)] if both else [sequence]
-    batches = [
-        make_batch([window.ids], [window.marks]).to(model.device)
-        for window in (read_alone(model, reading) for reading in readings)
-    ]
+    batches = [batch_of(model, [read_alone(model, reading)]) for reading in readings]
 
     def score(x: torch.Tensor) -> torch.Tensor:
         # Columns ACGT backwards are TGCA: flipping both axes is the reverse complement of a mixture.
@@ -106,7 +103,7 @@ def _soft_score(model: GenomeModel, sequence: str) -> Callable[[torch.Tensor], t
         return torch.stack([one_strand(*reading) for reading in zip(batches, mixtures, strict=False)]).mean()
 
     def one_strand(batch: Batch, x: torch.Tensor) -> torch.Tensor:
-        output = model(**batch.inputs(), embedding_offset=embedding_offset(model, batch.ids[0], x)).logits[0]
+        output = model(**batch.inputs(), letters=letters_of(x)).logits[0]
         return output[-1] - output[0] if len(output) > 1 else output[0]
 
     return score
@@ -114,6 +111,5 @@ def _soft_score(model: GenomeModel, sequence: str) -> Callable[[torch.Tensor], t
 
 def with_random_weights(model: GenomeModel, seed: int = 0) -> GenomeModel:
     """Return a freshly initialised model of the same config and patcher; torch's global state stays as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(counter_seed("random_weights", seed))
+    with seeded("random_weights", seed):
         return type(model)(model.config, model.patcher).to(model.device).eval()

@@ -8,23 +8,14 @@ so that `AutoModelForCausalLM.from_pretrained(directory)` finds them.
 from importlib import import_module
 from typing import Any
 
+from genomelm.models.config import CLASS_ENDINGS
+
+_FAMILIES = ("HyenaGLT", "Gryphon", "Transformer", "CNN", "HyenaDNA")
 _HOMES = {
     "GenomeModel": "model",
-    "GryphonConfig": "families",
-    "GryphonForCausalLM": "classes",
-    "GryphonForMaskedLM": "classes",
-    "GryphonForRegression": "classes",
-    "GryphonForSequenceClassification": "classes",
-    "GryphonForTokenClassification": "classes",
-    "GryphonForVariantEffect": "classes",
-    "HyenaGLTConfig": "families",
-    "HyenaGLTForCausalLM": "classes",
-    "HyenaGLTForMaskedLM": "classes",
-    "HyenaGLTForRegression": "classes",
-    "HyenaGLTForSequenceClassification": "classes",
-    "HyenaGLTForTokenClassification": "classes",
-    "HyenaGLTForVariantEffect": "classes",
     "load_model": "loading",
+    **{f"{family}Config": "families" for family in _FAMILIES},
+    **{f"{family}{ending}": "classes" for family in _FAMILIES for ending in ("Model", *CLASS_ENDINGS.values())},
 }
 
 __all__ = [*_HOMES]

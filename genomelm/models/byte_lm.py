@@ -22,7 +22,7 @@ from genomelm.errors import InputError, IntegrityError, UsageError
 from genomelm.files import atomic_directory, digest_of, write_json
 from genomelm.models.folder import check_folder, read_config_file, read_weights
 from genomelm.models.language_head import BITS, IGNORED
-from genomelm.models.shell import LocalLayer
+from genomelm.models.local import LocalLayer
 from genomelm.nn.kmers import KmerEmbedding
 from genomelm.patching.codes import Scale
 from genomelm.runtime import exact_float32

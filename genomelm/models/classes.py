@@ -5,116 +5,46 @@ Importing this file tells transformers' Auto classes about them.
 
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
 )
 
-from genomelm.models.families import GryphonConfig, HyenaGLTConfig
+from genomelm.models.config import CLASS_ENDINGS
+from genomelm.models.families import CONFIGS, GenomeConfig
 from genomelm.models.model import GenomeModel
 
-
-class HyenaGLTForCausalLM(GenomeModel):
-    """Next-byte model."""
-
-    config_class = HyenaGLTConfig
-    head_kind = "causal_lm"
-
-
-class HyenaGLTForMaskedLM(GenomeModel):
-    """Model of hidden bytes."""
-
-    config_class = HyenaGLTConfig
-    head_kind = "masked_lm"
+MEANINGS = {
+    "causal_lm": "Next-byte model.",
+    "masked_lm": "Model of hidden bytes.",
+    "sequence_classification": "One label a sequence.",
+    "token_classification": "One label a byte.",
+    "regression": "One or more numbers a sequence, or a byte.",
+    "variant_effect": "The effect of an alternate against its reference.",
+    "multi_task": "Several heads on one trunk.",
+}
 
 
-class HyenaGLTForSequenceClassification(GenomeModel):
-    """One label a sequence."""
-
-    config_class = HyenaGLTConfig
-    head_kind = "sequence_classification"
-
-
-class HyenaGLTForTokenClassification(GenomeModel):
-    """One label a byte."""
-
-    config_class = HyenaGLTConfig
-    head_kind = "token_classification"
+def _named(config: type[GenomeConfig], ending: str, base: type, **facts: object) -> type[GenomeModel]:
+    """Return a new class, which is a name of this module as well, such as HyenaGLTForCausalLM."""
+    name = config.__name__.removesuffix("Config") + ending
+    globals()[name] = type(name, (base,), {"__module__": __name__, "config_class": config, **facts})
+    return globals()[name]
 
 
-class HyenaGLTForRegression(GenomeModel):
-    """One or more numbers a sequence."""
+FAMILIES = {
+    config.model_type: _named(config, "Model", GenomeModel, __doc__="A model of this family with any head.")
+    for config in CONFIGS.values()
+}
+"""model_type -> class of all its models, which AutoModel loads, such as HyenaGLTModel."""
 
-    config_class = HyenaGLTConfig
-    head_kind = "regression"
-
-
-class HyenaGLTForVariantEffect(GenomeModel):
-    """The effect of an alternate against its reference."""
-
-    config_class = HyenaGLTConfig
-    head_kind = "variant_effect"
-
-
-class GryphonForCausalLM(GenomeModel):
-    """Next-byte model."""
-
-    config_class = GryphonConfig
-    head_kind = "causal_lm"
-
-
-class GryphonForMaskedLM(GenomeModel):
-    """Model of hidden bytes."""
-
-    config_class = GryphonConfig
-    head_kind = "masked_lm"
-
-
-class GryphonForSequenceClassification(GenomeModel):
-    """One label a sequence."""
-
-    config_class = GryphonConfig
-    head_kind = "sequence_classification"
-
-
-class GryphonForTokenClassification(GenomeModel):
-    """One label a byte."""
-
-    config_class = GryphonConfig
-    head_kind = "token_classification"
-
-
-class GryphonForRegression(GenomeModel):
-    """One or more numbers a sequence."""
-
-    config_class = GryphonConfig
-    head_kind = "regression"
-
-
-class GryphonForVariantEffect(GenomeModel):
-    """The effect of an alternate against its reference."""
-
-    config_class = GryphonConfig
-    head_kind = "variant_effect"
-
-
-_ALL = (
-    HyenaGLTForCausalLM,
-    HyenaGLTForMaskedLM,
-    HyenaGLTForSequenceClassification,
-    HyenaGLTForTokenClassification,
-    HyenaGLTForRegression,
-    HyenaGLTForVariantEffect,
-    GryphonForCausalLM,
-    GryphonForMaskedLM,
-    GryphonForSequenceClassification,
-    GryphonForTokenClassification,
-    GryphonForRegression,
-    GryphonForVariantEffect,
-)
-
-CLASSES = {(model.config_class.model_type, model.head_kind): model for model in _ALL}
+CLASSES = {
+    (family, kind): _named(CONFIGS[family], CLASS_ENDINGS[kind], base, __doc__=MEANINGS[kind], head_kind=kind)
+    for family, base in FAMILIES.items()
+    for kind in MEANINGS
+}
 """(model_type, head kind) -> class."""
 
 _AUTO = {
@@ -124,7 +54,8 @@ _AUTO = {
     "token_classification": AutoModelForTokenClassification,
 }
 
-for _config in (GryphonConfig, HyenaGLTConfig):
+for _config in CONFIGS.values():
     AutoConfig.register(_config.model_type, _config, exist_ok=True)
+    AutoModel.register(_config, FAMILIES[_config.model_type], exist_ok=True)
     for _kind, _auto in _AUTO.items():
         _auto.register(_config, CLASSES[_config.model_type, _kind], exist_ok=True)

@@ -1,10 +1,14 @@
 """What a model is made of: frozen dataclasses for the shell, the backbones and the head."""
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from genomelm.errors import UsageError
+from genomelm.models.cnn_config import CNNBackboneConfig, CNNShellConfig
+from genomelm.models.transformer_config import TransformerBackboneConfig
 from genomelm.settings import from_mapping, read_yaml, setting
 
 
@@ -26,12 +30,18 @@ class ShellConfig:
     width: int = setting(128, "width of patch states", minimum=8)
     window: int = setting(2, "patches that a byte reads: the newest closed ones; masked: those around it", minimum=1)
     target_length: int = setting(1024, "bases that the model is meant to reach", minimum=1)
+    conjoined: bool = setting(False, "masked DNA: outputs are the mean over both strands, each read from its own start")
 
     def __post_init__(self) -> None:
         if self.local_width % (2 * self.local_heads):
             raise UsageError(
                 f"shell.local_width is {self.local_width}, which does not split into {self.local_heads} heads of an "
                 f"even width (rotary positions turn pairs of channels): choose a multiple of {2 * self.local_heads}"
+            )
+        if self.conjoined and (self.objective, self.alphabet) != ("masked", "dna"):
+            raise UsageError(
+                f"shell.conjoined reads both strands of a window, which a {self.objective} model of {self.alphabet} "
+                "cannot: set shell.objective to masked and shell.alphabet to dna, or conjoined to false"
             )
 
 
@@ -45,6 +55,10 @@ class PositionConfig:
     phase: bool = setting(True, "bytes: phase of the coordinate at 3, 8, 10.5, 21 and 147 bases")
     codon: bool = setting(False, "bytes: codon phase, where an annotation gives it")
     sinusoidal: bool = setting(False, "bytes: sines of the coordinate, added (a control for the others)")
+
+    def rotary_base(self, target_length: int) -> float | None:
+        """Return the frequency base of rotary angles, at least 4 * bases / (2 pi); None where they are off."""
+        return 4.0 * max(target_length, 1024) if self.rotary else None
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,17 @@ class MergeConfig:
     taps: int = setting(4, "taps of the pattern detector on the boundary logits; 0: none", minimum=0)
     weight: float = setting(0.03, "weight of the loss that drives the mean to its target", minimum=0)
 
+    def __post_init__(self) -> None:
+        if not self.min <= self.mean <= self.max:
+            raise UsageError(
+                f"merge.mean is {self.mean}, and merged patches have merge.min {self.min} to merge.max {self.max}: "
+                "choose min <= mean <= max"
+            )
+
+
+LETTERS = "SMLA"
+"""Operators of a layout."""
+
 
 @dataclass(frozen=True)
 class HyenaConfig:
@@ -89,7 +114,19 @@ class HyenaConfig:
     heads: int = setting(4, "heads of A", minimum=1)
     window: int = setting(128, "A: patches that a patch attends to (masked: on either side); 0: all", minimum=0)
     output_gate: bool = setting(False, "operators end in a gate sigmoid(W x)")
-    base_distance: bool = setting(False, "implicit filters of L: weigh each patch by its distance in bases too")
+    base_distance: bool = setting(False, "L adds a decay over the distance in bases to its filters over patches")
+
+    def __post_init__(self) -> None:
+        unknown = next((letter for letter in self.layout if letter not in LETTERS), None)
+        if unknown or not self.layout:
+            fault = f"has {unknown!r}, which is no operator" if unknown else "names no operator"
+            raise UsageError(f"backbone.layout {self.layout!r} {fault}: choose from {', '.join(LETTERS)}")
+        if "L" not in self.layout and (self.base_distance or self.long == "modal"):
+            given = "base_distance" if self.base_distance else "long: modal"
+            raise UsageError(
+                f"backbone.{given} is of operator L, which the layout {self.layout!r} has not: "
+                "give it an L, or leave the option out"
+            )
 
 
 @dataclass(frozen=True)
@@ -107,11 +144,38 @@ class GryphonBackboneConfig:
     random_blocks: int = setting(2, "further blocks drawn by a counter hash", minimum=0)
     hidden: int = setting(192, "hidden width of the gated MLP", minimum=8)
     seed: int = setting(0, "seed of the random blocks", minimum=0)
+    irregular: bool = setting(False, "S5's step for a patch is proportional to its bases, up to 64")
+    blueprint: str = setting(
+        "a",
+        "a: S5 blocks, then BigBird blocks; b (experimental): BigBird blocks in whose gated MLP the value runs through "
+        "an S5 state space",
+        choices=("a", "b"),
+    )
+
+    def __post_init__(self) -> None:
+        if self.s5_blocks_per_layer + self.bigbird_blocks_per_layer == 0:
+            raise UsageError(
+                "backbone.s5_blocks_per_layer and backbone.bigbird_blocks_per_layer are both 0: set one of them to 1"
+            )
+        if self.blueprint == "b" and (self.s5_blocks_per_layer != 1 or not self.bigbird_blocks_per_layer):
+            raise UsageError(
+                "backbone.blueprint b has an S5 in each BigBird block and no other: leave s5_blocks_per_layer at 1, "
+                "and set bigbird_blocks_per_layer to 1 or more"
+            )
 
 
-HEAD_KINDS = (
-    *("causal_lm", "masked_lm", "sequence_classification", "token_classification", "regression", "variant_effect"),
-)
+CLASS_ENDINGS = {
+    "causal_lm": "ForCausalLM",
+    "masked_lm": "ForMaskedLM",
+    "sequence_classification": "ForSequenceClassification",
+    "token_classification": "ForTokenClassification",
+    "regression": "ForRegression",
+    "variant_effect": "ForVariantEffect",
+    "multi_task": "ForMultiTask",
+}
+"""Kind of head -> how the names of its classes end."""
+
+HEAD_KINDS = tuple(kind for kind in CLASS_ENDINGS if kind != "multi_task")
 LANGUAGE_HEADS = {"causal": "causal_lm", "masked": "masked_lm"}
 """Objective of the shell -> head of its language model."""
 
@@ -129,6 +193,27 @@ class HeadConfig:
     two_strands: bool = setting(False, "a sequence and its reverse complement mean the same; predictions average both")
     mean: float = setting(0.0, "regression: mean of the training labels, added back to the output")
     scale: float = setting(1.0, "regression: standard deviation of the training labels")
+    per_base: bool = setting(False, "regression: a number a base (a track) instead of a number a sequence")
+    weight: float = setting(1.0, "weight of the loss among several tasks", minimum=0)
+
+    def __post_init__(self) -> None:
+        if self.per_base and self.kind != "regression":
+            raise UsageError(f"head.per_base is of regressions, and the kind is {self.kind}: set it to false")
+
+
+@dataclass(frozen=True)
+class MultiTaskConfig:
+    """Several heads on one trunk."""
+
+    kind: str = setting("multi_task", "several tasks", choices=("multi_task",))
+    tasks: dict[str, HeadConfig] = setting(factory=dict, help="head of each task, by the task's name")
+
+    def __post_init__(self) -> None:
+        if not self.tasks:
+            raise UsageError("a multi-task head has no tasks: give head.tasks, from a task's name to its head")
+        for name in self.tasks:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+                raise UsageError(f"head.tasks: the name {name!r} is not letters, digits, '-' and '_': choose another")
 
 
 @dataclass(frozen=True)
@@ -157,14 +242,42 @@ class GryphonSettings:
     stride: int = setting(8, "letters a patch where a task trains the model from scratch", minimum=1)
 
 
-FAMILIES = {"hyena_glt": HyenaGLTSettings, "gryphon": GryphonSettings}
+@dataclass(frozen=True)
+class TransformerSettings:
+    """A model file of configs/models with family transformer."""
+
+    family: str = setting("transformer", "backbone family", choices=("transformer",))
+    shell: ShellConfig = setting(factory=ShellConfig)
+    positions: PositionConfig = setting(factory=PositionConfig)
+    branches: BranchConfig = setting(factory=BranchConfig)
+    merge: MergeConfig = setting(factory=MergeConfig)
+    backbone: TransformerBackboneConfig = setting(factory=TransformerBackboneConfig)
+    stride: int = setting(8, "letters a patch where a task trains the model from scratch", minimum=1)
+
+
+@dataclass(frozen=True)
+class CNNSettings:
+    """A model file of configs/models with family cnn."""
+
+    family: str = setting("cnn", "backbone family", choices=("cnn",))
+    shell: CNNShellConfig = setting(factory=CNNShellConfig)
+    backbone: CNNBackboneConfig = setting(factory=CNNBackboneConfig)
+    stride: ClassVar[int] = 8  # of the patches that every model comes with, and this one does not read
+
+
+FAMILIES = {
+    "hyena_glt": HyenaGLTSettings,
+    "gryphon": GryphonSettings,
+    "transformer": TransformerSettings,
+    "cnn": CNNSettings,
+}
 """Family of a model file -> its settings."""
 
-Settings = HyenaGLTSettings | GryphonSettings
+Settings = HyenaGLTSettings | GryphonSettings | TransformerSettings | CNNSettings
 
 
 def read_model_file(path: str | Path) -> Settings:
-    """Read a model file of either family.
+    """Read a model file of any family.
 
     Raises:
         UsageError: the file is missing or not YAML, the family is unknown, or there are faults (all named at once).

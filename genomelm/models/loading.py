@@ -15,7 +15,6 @@ from genomelm.models.folder import check_folder, read_config_file, read_weights
 from genomelm.models.model import GenomeModel
 from genomelm.patching.patcher import Patcher
 
-OURS = {"shell", "positions", "branches", "merge", "backbone", "head", "format_version"}
 TRANSFORMERS = {"architectures", "dtype", "model_type", "transformers_version", "torch_dtype"}
 """Keys that transformers writes into config.json by itself."""
 
@@ -33,7 +32,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> GenomeMo
     """
     path = Path(path)
     check_folder(path)
-    config = _read_config(path)
+    config = read_config(path)
     patcher = load_patcher(path / "patcher", device) if (path / "patcher").is_dir() else None
     model = CLASSES[config.model_type, config.head["kind"]](config, patcher)
     model.load_state_dict(read_weights(path / "model.safetensors", model.state_dict()))
@@ -55,22 +54,29 @@ def save_model(model: GenomeModel, path: str | Path) -> None:
         model.save_pretrained(temporary)
 
 
-def _read_config(path: Path) -> GenomeConfig:
+def read_config(path: Path) -> GenomeConfig:
+    """Return the config of a model folder.
+
+    Raises:
+        UsageError: no such folder or file, an unknown config key, or a newer format.
+        IntegrityError: the file is not a model's config.
+    """
     file, value = path / "config.json", read_config_file(path)
     family = value.get("model_type")
     if not isinstance(family, str) or family not in CONFIGS:
         raise UsageError(f"{file}: model_type '{family}' is unknown; known: {', '.join(CONFIGS)}")
-    for key in sorted(OURS & set(value)):
+    ours = {*CONFIGS[family].sections(), "format_version"}
+    for key in sorted(ours & set(value)):
         if not isinstance(value[key], int if key == "format_version" else dict):
             raise IntegrityError(f"{file}: '{key}' holds {value[key]!r}: it is not a model's config")
     if value.get("format_version", 0) > FORMAT_VERSION:
         raise UsageError(
             f"{file} has format {value['format_version']}, this genomelm reads up to {FORMAT_VERSION}: upgrade genomelm"
         )
-    for key in sorted(set(value) - OURS - TRANSFORMERS):
-        near = difflib.get_close_matches(key, sorted(OURS | TRANSFORMERS), n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(sorted(OURS))}"
+    for key in sorted(set(value) - ours - TRANSFORMERS):
+        near = difflib.get_close_matches(key, sorted(ours | TRANSFORMERS), n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(sorted(ours))}"
         raise UsageError(f"{file}: unknown key '{key}'; {hint}")
-    if missing := sorted(OURS - set(value)):
+    if missing := sorted(ours - set(value)):
         raise IntegrityError(f"{file} has no '{missing[0]}', which every saved model has: save the model again")
-    return CONFIGS[family](**{key: value[key] for key in OURS})
+    return CONFIGS[family](**{key: value[key] for key in ours})

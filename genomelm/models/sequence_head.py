@@ -6,17 +6,18 @@ from torch import nn
 
 from genomelm.errors import UsageError
 from genomelm.models.config import HeadConfig, ShellConfig
+from genomelm.models.head import Head
 from genomelm.seq.alphabet import BOS
 
 
-class Pooling(nn.Module):
+class Pooling(Head):
     """One vector a row: the mean of its byte states, beside what a few learned queries look up.
 
     The queries look for what a mean washes out, such as one binding site. BOS and padding are left out.
     """
 
     def __init__(self, shell: ShellConfig, head: HeadConfig) -> None:
-        super().__init__()
+        super().__init__(shell)
         d = shell.local_width
         if d % head.queries:
             raise UsageError(f"head.queries is {head.queries}, which does not divide local_width {d}: choose a divisor")
@@ -52,18 +53,16 @@ class SequenceHead(Pooling):
         nn.init.normal_(self.out.weight, std=d**-0.5)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """Map byte states (b, l, d) to (b, n), in the labels' units."""
-        return self._raw(states, ids, mask) * self.scale + self.mean
-
-    def _raw(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    def one_strand(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """Map byte states (b, l, d) to raw outputs (b, n)."""
         return self.out(self.dropout(torch.tanh(self.pool(self.pooled(states, ids, mask))))).float()
 
-    def loss(
-        self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None, labels: torch.Tensor
-    ) -> torch.Tensor:
+    def in_units(self, raw: torch.Tensor) -> torch.Tensor:
+        """Return outputs (b, n) in the labels' units."""
+        return raw * self.scale + self.mean
+
+    def loss_of(self, raw: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the mean loss over the batch, a scalar."""
-        raw = self._raw(states, ids, mask)
         if self.kind == "regression":
             return F.mse_loss(raw, (labels.float().view_as(raw) - self.mean) / self.scale)
         if raw.shape[1] == 1:

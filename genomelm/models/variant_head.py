@@ -7,6 +7,7 @@ from torch import nn
 from genomelm.errors import UsageError
 from genomelm.models.config import HeadConfig, ShellConfig
 from genomelm.models.sequence_head import Pooling
+from genomelm.models.strands import moved, other_places, turned_ids
 
 
 class VariantEffectHead(Pooling):
@@ -25,10 +26,10 @@ class VariantEffectHead(Pooling):
         self.out = nn.Linear(d, head.outputs, bias=False)
         nn.init.normal_(self.out.weight, std=d**-0.5)
 
-    def forward(
+    def one_strand(
         self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None, references: int
     ) -> torch.Tensor:
-        """Map byte states to effects (n, outputs), in the labels' units.
+        """Map byte states to raw effects (n, outputs).
 
         Args:
             states: (r + n, l, d): r reference rows, then n alternates.
@@ -36,9 +37,6 @@ class VariantEffectHead(Pooling):
             mask: (r + n, l), 0 at padding; None means no padding.
             references: r, 1 (shared by all alternates) or n.
         """
-        return self._raw(states, ids, mask, references) * self.scale
-
-    def _raw(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None, references: int) -> torch.Tensor:
         mask = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
         alternates = len(ids) - references
         if references not in (1, alternates):
@@ -57,16 +55,20 @@ class VariantEffectHead(Pooling):
         difference = difference.masked_fill(equal[:, None], 0)
         return self.out(self.dropout(torch.tanh(self.pool(difference)))).float()
 
-    def loss(
-        self,
-        states: torch.Tensor,
-        ids: torch.Tensor,
-        mask: torch.Tensor | None,
-        labels: torch.Tensor,
-        references: int,
+    def other_strand(
+        self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None, references: int
     ) -> torch.Tensor:
+        """Map the other strand's states, read in its own order: where repeats make it ambiguous what changed, it is
+        settled from the start that is read."""
+        places = other_places(ids, mask)
+        return self.one_strand(moved(states, places), turned_ids(ids, places), mask, references)
+
+    def in_units(self, raw: torch.Tensor) -> torch.Tensor:
+        """Return effects (n, outputs) in the labels' units."""
+        return raw * self.scale
+
+    def loss_of(self, raw: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the mean squared error over the alternates, in units of the labels' deviation: a scalar."""
-        raw = self._raw(states, ids, mask, references)
         return F.mse_loss(raw, labels.float().view_as(raw) / self.scale)
 
 

@@ -32,12 +32,33 @@ class KmerEmbedding(nn.Module):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Map ids (b, l) int64 to (b, l, d); row i reads bytes i-k+1..i."""
-        digits = self.digits[ids]
+        digits, length, longest = self.digits[ids], ids.shape[1], max(self.sizes, default=1)
+        padded = F.pad(digits, (longest - 1, 0), value=self.base - 1)
+        codes = {1: digits}  # the newest letter is a code's last digit, so that each k goes on from the one before
+        for k in range(2, longest + 1):
+            oldest = padded[:, longest - k : longest - k + length]
+            codes[k] = torch.add(codes[k - 1], oldest, alpha=self.base ** (k - 1))
         total = self.zero.expand(*ids.shape, -1)
         for k, table in zip(self.sizes, self.tables, strict=True):
-            padded = F.pad(digits, (k - 1, 0), value=self.base - 1)
-            code = padded[:, : ids.shape[1]]
-            for j in range(1, k):
-                code = code * self.base + padded[:, j : j + ids.shape[1]]
-            total = total + table(code)
+            total = total + table(codes[k])
+        return total
+
+    def mixed(self, weights: torch.Tensor) -> torch.Tensor:
+        """Return the expected sum of vectors where letters are drawn independently: (b, l, d).
+
+        It is multilinear: a k-mer's weight is the product of its letters' weights. At one-hot rows it is `forward`.
+        Memory is b * l * v'^k, so this is for loci, not for chromosomes.
+
+        Args:
+            weights: (b, l, v') weights of the letters at each byte, the unknown one last.
+        """
+        b, length, _ = weights.shape
+        unknown = F.one_hot(torch.tensor(self.base - 1, device=weights.device), self.base).to(weights.dtype)
+        total = weights.new_zeros(b, length, self.width)
+        for k, table in zip(self.sizes, self.tables, strict=True):
+            padded = torch.cat([unknown.expand(b, k - 1, -1), weights], 1)
+            chance = weights.new_ones(b, length, 1)
+            for j in range(k):  # the oldest letter is the code's first digit
+                chance = (chance[..., :, None] * padded[:, j : j + length, None, :]).flatten(-2)
+            total = total + chance @ table.weight
         return total

@@ -1,4 +1,4 @@
-"""Where a byte or a patch lies: rotary angles by base coordinate, and phases of DNA's periods."""
+"""Where a byte or a patch lies: rotary angles by base coordinate, sines, and phases of DNA's periods."""
 
 import math
 
@@ -24,20 +24,43 @@ def phase_features(coordinates: torch.Tensor) -> torch.Tensor:
     return torch.cat([angle.sin(), angle.cos()], -1)
 
 
-def rotate(x: torch.Tensor, coordinates: torch.Tensor, base: float) -> torch.Tensor:
+def rotate(x: torch.Tensor, coordinates: torch.Tensor, base: float | None) -> torch.Tensor:
     """Rotate pairs of channels by the base coordinate (rotary encoding, Su et al. 2021, arXiv:2104.09864).
 
     Args:
         x: (..., h, d) queries or keys, d even.
-        coordinates: (...,) int64, bases from the window's start.
-        base: frequency base; at least 4 * target length / (2 pi).
+        coordinates: (...,) int64, bases from the window's start; leading dimensions may be left out where all of
+            x's rows share them.
+        base: frequency base, at least 4 * target length / (2 pi); None: x as it is.
 
     Returns:
         (..., h, d), same dtype. Inner products depend on coordinate differences only.
     """
+    if base is None:
+        return x
     half = x.shape[-1] // 2
-    rate = base ** (-torch.arange(half, dtype=torch.float64, device=x.device) / half)
-    angle = torch.remainder(coordinates[..., None].double() * rate, 2 * math.pi).float()
-    sine, cosine = angle.sin()[..., None, :].to(x.dtype), angle.cos()[..., None, :].to(x.dtype)
+    angle = _angles(coordinates, half, base)[..., None, :]
+    sine, cosine = angle.sin().to(x.dtype), angle.cos().to(x.dtype)
     first, second = x[..., :half], x[..., half:]
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
+
+
+def sinusoids(coordinates: torch.Tensor, width: int, base: float) -> torch.Tensor:
+    """Return sines and cosines of each coordinate, to be added (Vaswani et al. 2017, arXiv:1706.03762).
+
+    Args:
+        coordinates: (...,) int64, bases from the window's start.
+        width: d, even.
+        base: frequency base, at least 4 * target length / (2 pi).
+
+    Returns:
+        (..., d) float32.
+    """
+    angle = _angles(coordinates, width // 2, base)
+    return torch.cat([angle.sin(), angle.cos()], -1)
+
+
+def _angles(coordinates: torch.Tensor, count: int, base: float) -> torch.Tensor:
+    """Return each coordinate's angle at each of `count` rates: (..., count) float32, reduced in float64."""
+    rate = base ** (-torch.arange(count, dtype=torch.float64, device=coordinates.device) / count)
+    return torch.remainder(coordinates[..., None].double() * rate, 2 * math.pi).float()

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 import torch
 
+LEAST = 16
+"""Rows of the smallest bucket."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -23,3 +26,18 @@ class Rows:
     def present(self) -> torch.Tensor:
         """Which rows are patches: (b, p) bool, False at padding, which stands at the right."""
         return self.lengths > 0
+
+
+def padded_count(count: int, device: torch.device) -> int:
+    """Return the rows that so many are padded to: exact on the CPU, elsewhere a bucket's, so that shapes are few."""
+    return count if device.type == "cpu" else bucket(count)
+
+
+def bucket(count: int) -> int:
+    """Return the least of 16 + (16, 20, 24, 28, 32, 40, 48, 56, 64, 80, ...) that holds `count`.
+
+    From 32 on it is less than a quarter more. Windows of 2^n patches, with one of BOS, need the 16 and no more.
+    """
+    rest = max(count - LEAST, LEAST)
+    quarter = 1 << ((rest - 1).bit_length() - 3)  # a quarter of the power of two below
+    return LEAST - (-rest // quarter) * quarter

@@ -67,11 +67,6 @@ class Breaks:
         own = np.where(self.phases != KEEP, np.arange(1, len(self) + 1), 0)
         return np.concatenate([[0], self.phases])[np.maximum.accumulate(own)]
 
-    def phase_at(self, position: int) -> int:
-        """Return the phase that holds at a position, a break there included."""
-        before = int(np.searchsorted(self.positions, position, side="right"))
-        return int(self.held[before - 1]) if before else 0
-
     def between(self, start: int, end: int) -> "Breaks":
         """Return the forced starts in [start, end), in contig coordinates, each with the phase that holds there."""
         first, last = np.searchsorted(self.positions, [start, end])

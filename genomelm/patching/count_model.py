@@ -26,6 +26,8 @@ FORMAT = 1
 MOST_CONTEXTS = 4**12
 CONCENTRATIONS = 2.0 ** np.arange(-1, 15)
 CONTEXTS_LOOKED_AT = 2**19
+BLOCK = 1 << 16
+"""Positions whose rows of the tables are held at a time."""
 
 
 class CountModel:
@@ -123,11 +125,11 @@ class CountModel:
 
     def codes(self, ids: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
         """Return `scores` as codes of `scale`, uint16 (l + 1,), looked up as such."""
-        before = [] if context is None else [np.asarray(context)[max(0, len(context) - self.order) :]]
-        letters = _encode(np.concatenate([*before, np.asarray(ids)]), self._letter_codes)
-        found = np.empty(len(letters) + 1, np.uint16)
-        count_tables.look_up(letters, self.order, self.letters, self._entropy_codes, found)
-        found = found[len(letters) - len(ids) :]
+        ids, found = np.asarray(ids), np.empty(len(ids) + 1, np.uint16)
+        for begin in range(0, len(found), BLOCK):
+            block = found[begin : begin + BLOCK]
+            rows, skipped = self._rows(ids[begin : begin + len(block) - 1], ids[:begin] if begin else context)
+            np.take(self._entropy_codes, rows[skipped:], out=block, mode="clip")
         if context is None:
             found[0] = 0
         return found

@@ -157,21 +157,3 @@ def rows_before(codes, order, letters, out):  # pragma: no cover
                 first = first * letters + 1
                 known += 1
         out[i + 1] = first + context
-
-
-@njit(cache=True, nogil=True)
-def look_up(codes, order, letters, table, out):  # pragma: no cover
-    """Fill `out` (l + 1,) with the entry of `table` for the context before each position, and after the last."""
-    rows = letters**order
-    context, known, first = 0, 0, 0
-    out[0] = table[0]
-    for i in range(codes.shape[0]):
-        code = codes[i]
-        if code == BREAK:
-            context, known, first = 0, 0, 0
-        else:
-            context = (context * letters + code) % rows
-            if known < order:
-                first = first * letters + 1
-                known += 1
-        out[i + 1] = table[first + context]

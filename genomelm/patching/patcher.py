@@ -272,14 +272,15 @@ class Patcher:
         first, last = max(0, begin - reach), min(end, length)
         ids = fetch(first, min(last + reach * self.config.symmetric, length))
         context, inside = ids[: begin - first], ids[begin - first :]
-        codes = self._source_codes(inside[: last - begin], context if begin else None)[: end - begin]
+        codes = self.source_codes(inside[: last - begin], context if begin else None)[: end - begin]
         if self.config.symmetric:
             # Position k on the other strand is known from the bytes behind k, read backwards.
-            others = self._source_codes(reverse_complement_ids(inside))[::-1][: end - begin]
+            others = self.source_codes(reverse_complement_ids(inside))[::-1][: end - begin]
             codes = ((codes.astype(np.uint32) + others) >> 1).astype(np.uint16)  # on a scale of twice the range
         return codes
 
-    def _source_codes(self, ids: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
+    def source_codes(self, ids: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
+        """Return the codes of a source of bytes, uint16 (l + 1,) for ids (l,) behind `context`."""
         if self.model is not None:
             return self.model.codes(ids, context)
         return self.source.scale.encode(self.source.scores(ids, context))

@@ -8,7 +8,11 @@ from genomelm.report.inputs import Missing, Results
 
 GROUP = "Language model"
 PUBLISHED_NOTE = "it learns from the held-out bases as it goes, this model does not: a mark to reach, not a gate"
-OPERATORS = {"hyena_glt": ("without_hyena",), "gryphon": ("without_s5", "without_bigbird")}
+OPERATORS = {
+    "hyena_glt": ("without_hyena",),
+    "gryphon": ("without_s5", "without_bigbird"),
+    "transformer": ("without_attention",),
+}
 """Family -> the ablations that take its operators out."""
 BLOCKS, SPARSITY = 16, 0.5
 

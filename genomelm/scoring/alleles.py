@@ -9,7 +9,7 @@ from genomelm.errors import UsageError
 from genomelm.models.encoding import task_marks
 from genomelm.models.model import GenomeModel
 from genomelm.patching.pair import pair_marks
-from genomelm.seq.alphabet import MASK, encode, reverse_complement
+from genomelm.seq.alphabet import MASK, encode, reverse_complement, reverse_complement_ids
 from genomelm.seq.interval import Interval
 from genomelm.seq.window import AllelePair
 
@@ -21,15 +21,18 @@ class Window:
     Args:
         ids: int64 (l,), without BOS; MASK at hidden bases.
         marks: bool (l+1,), True where a patch starts; the last one tells of the byte after the end.
+        reverse: the same of its reverse complement, for conjoined models.
     """
 
     ids: np.ndarray
     marks: np.ndarray
+    reverse: np.ndarray | None = None
 
     @property
     def key(self) -> bytes:
         """Equal for windows that every model reads alike."""
-        return self.ids.astype(np.uint16).tobytes() + b"|" + np.packbits(self.marks).tobytes()
+        marks = [self.marks] if self.reverse is None else [self.marks, self.reverse]
+        return b"|".join([self.ids.astype(np.uint16).tobytes(), *(np.packbits(m).tobytes() for m in marks)])
 
     @property
     def size(self) -> int:
@@ -40,7 +43,7 @@ class Window:
         """Return the window with MASK in place of the bases at `where`."""
         ids = self.ids.copy()
         ids[where] = MASK
-        return Window(ids, self.marks)
+        return dataclasses.replace(self, ids=ids)
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,14 @@ class WindowPair:
         return 2 * max(self.ref.size, self.alt.size)
 
 
-def read_alone(model: GenomeModel, sequence: str, place: Interval | None = None) -> Window:
+def read_alone(model: GenomeModel, sequence: str, place: Interval | None = None, turned: bool = False) -> Window:
     """Cut a sequence into patches from its own start, or as its task's reference where that is as long.
 
     Args:
         model: the model that will read it.
         sequence: letters, as read along the strand of `place`.
         place: where it lies, for patches that come by coordinate.
+        turned: whether it is the other strand of what the task reads: its reference is turned as well.
 
     Raises:
         UsageError: the model has no patcher.
@@ -75,18 +79,30 @@ def read_alone(model: GenomeModel, sequence: str, place: Interval | None = None)
     if model.patcher is None:
         raise UsageError("the model has no patcher: load it with genomelm.load_model, or save it with one")
     ids = encode(sequence, model.alphabet)
-    return Window(ids, task_marks(model.patcher, ids, model.config.head["reference"], model.alphabet, place))
+    reference = model.config.head.get("reference", "")  # the states of several tasks have none
+    if turned:
+        reference = reverse_complement(reference)
+    marks = task_marks(model.patcher, ids, reference, model.alphabet, place)
+    if not model.is_conjoined:
+        return Window(ids, marks)
+    there = place and place.other_strand
+    other = reverse_complement_ids(ids), reverse_complement(reference), model.alphabet, there
+    return Window(ids, marks, task_marks(model.patcher, *other))
 
 
 def read_pair(model: GenomeModel, pair: AllelePair) -> tuple[Window, Window]:
     """Return (reference, alternative): the reference's patches, lifted to the alternative."""
-    ref = read_alone(model, pair.ref, pair.window)
+    ref = read_alone(model, pair.ref, pair.window, pair.turned)
     return ref, lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length)
 
 
 def lifted(ref: Window, alt: str, offset: int, ref_length: int, alt_length: int, alphabet: str = "dna") -> Window:
     """Give `alt` the patches of `ref`, of which it differs by alt_length for ref_length bases at `offset`."""
-    return Window(encode(alt, alphabet), pair_marks(ref.marks, offset, ref_length, alt_length))
+    marks = pair_marks(ref.marks, offset, ref_length, alt_length)
+    if ref.reverse is None:
+        return Window(encode(alt, alphabet), marks)
+    there = len(ref.ids) - offset - ref_length
+    return Window(encode(alt, alphabet), marks, pair_marks(ref.reverse, there, ref_length, alt_length))
 
 
 def other_strand(pair: AllelePair) -> AllelePair:
@@ -94,8 +110,9 @@ def other_strand(pair: AllelePair) -> AllelePair:
     window = pair.window
     return dataclasses.replace(
         pair,
-        window=window and dataclasses.replace(window, strand="-" if window.strand == "+" else "+"),
+        window=window and window.other_strand,
         ref=reverse_complement(pair.ref),
         alt=reverse_complement(pair.alt),
         offset=len(pair.ref) - pair.offset - pair.ref_length,
+        turned=not pair.turned,
     )

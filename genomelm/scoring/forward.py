@@ -11,6 +11,7 @@ from genomelm.errors import ResourceError, UsageError
 from genomelm.models.encoding import Batch, make_batch
 from genomelm.models.heads import IGNORED
 from genomelm.models.model import GenomeModel
+from genomelm.models.neutral import say_neutral
 from genomelm.runtime import exact_float32
 from genomelm.scoring.alleles import Window, WindowPair, read_alone
 from genomelm.seq.alphabet import decode, reverse_complement_ids
@@ -36,6 +37,7 @@ def read_windows(
     Raises:
         ResourceError: not even one window fits.
     """
+    say_neutral(model)
     distinct: dict[bytes, Readable] = {}
     keys = [window.key for window in windows]
     for key, window in zip(keys, windows, strict=True):
@@ -71,7 +73,8 @@ def _halved(rows: int, size: int) -> int:
 
 def batch_of(model: GenomeModel, windows: Sequence[Window], references: int = 0) -> Batch:
     """Return windows as a batch on the model's device; `references` of them, the first, are reference alleles."""
-    return make_batch([w.ids for w in windows], [w.marks for w in windows], references).to(model.device)
+    reverse = [w.reverse for w in windows] if model.is_conjoined else None
+    return make_batch([w.ids for w in windows], [w.marks for w in windows], references, reverse).to(model.device)
 
 
 def byte_log_probabilities(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
@@ -115,14 +118,15 @@ def check_single(model: GenomeModel) -> None:
     """Refuse a task head that `single` cannot turn into one number.
 
     Raises:
-        UsageError: labels of bases, more than one regression target, or more than two classes.
+        UsageError: outputs of bases, several tasks, more than one regression target, or more than two classes.
     """
     if model.is_language_model:
         return
-    if model.head_kind == "token_classification":
+    model.for_task(None)
+    if model.gives_bases:
         raise UsageError(
-            "the model labels bases, which gives a sequence no single score: use `genomelm predict` (or "
-            "genomelm.predict) for its labels, and a language, regression or variant-effect model for scores"
+            "the model labels bases, or gives them values, but a sequence no single score: use `genomelm predict` (or "
+            "genomelm.predict) for them, and a language, regression or variant-effect model for scores"
         )
     most = 2 if model.head_kind == "sequence_classification" else 1
     outputs = model.config.head["outputs"]
@@ -145,7 +149,8 @@ def sequence_scores(
         return np.array([values.sum() for values in read_windows(model, windows, byte_log_probabilities)])
     readings = [list(windows)]
     if model.config.head["two_strands"]:
-        alone = [read_alone(model, decode(reverse_complement_ids(window.ids))) for window in windows]
+        turned = [decode(reverse_complement_ids(window.ids)) for window in windows]
+        alone = [read_alone(model, sequence, turned=True) for sequence in turned]
         readings.append(alone if reverse is None else list(reverse))
     outputs = [[single(output) for output in read_windows(model, reading, head_outputs)] for reading in readings]
     return np.mean(outputs, 0)

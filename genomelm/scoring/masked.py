@@ -47,7 +47,7 @@ def hidden_logits(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndar
     """Return the logits of the alphabet's columns (DNA: ACGTN) at each hidden base: float32 (m, a + 1) a window."""
     columns = [ord(letter) for letter in ALPHABETS[model.alphabet].columns]
     rows, states = _hidden_states(model, windows)
-    return _split(model.head.out(states)[:, columns].float().cpu().numpy(), rows, len(windows))
+    return _split(model.head(states)[:, columns].float().cpu().numpy(), rows, len(windows))
 
 
 def pseudo_likelihoods(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:

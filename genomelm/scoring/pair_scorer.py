@@ -1,7 +1,7 @@
 """What every scorer of variants shares: windows, strands, and one pass over all distinct windows.
 
 Both alleles are read in one segmentation, the reference's; a segmentation of their own would move boundaries that the
-variant did not touch. Unless one strand is asked for, the score is the mean over the two strands.
+variant did not touch. Both strands, or one, are read as `strands` asks.
 """
 
 import abc
@@ -13,6 +13,7 @@ from genomelm.errors import UsageError
 from genomelm.models.model import GenomeModel
 from genomelm.scoring import effects
 from genomelm.scoring.alleles import other_strand
+from genomelm.scoring.strands import reads_both, strands_read
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
@@ -29,11 +30,11 @@ class PairScorer(abc.ABC):
         model: in eval mode, with its patcher.
         width: reference bases around a variant, where there is no fixed window.
         window: interval in which every variant is scored, such as an assay's locus.
-        forward_only: read one strand (the window's) instead of both.
+        strands: "both" gives the mean of both, "forward" the window's own, "model" what `both_by_default` says.
         digest: SHA-256 of the weights, for the provenance.
 
     Raises:
-        UsageError: the model cannot score variants.
+        UsageError: the model cannot score variants, or not on these strands.
     """
 
     tag: str
@@ -44,7 +45,7 @@ class PairScorer(abc.ABC):
         model: GenomeModel,
         width: int = WIDTH,
         window: Interval | None = None,
-        forward_only: bool = False,
+        strands: str = "model",
         digest: str = "",
     ) -> None:
         if model.alphabet != "dna":
@@ -53,16 +54,22 @@ class PairScorer(abc.ABC):
             raise UsageError("the model has no patcher; save it with one, or train it with `genomelm pretrain`")
         if width < 2:
             raise UsageError(f"a window of {width} bases is too short; use 2 or more")
-        self.model, self.width, self.window, self.forward_only = model, width, window, forward_only
+        self.model, self.width, self.window = model, width, window
+        self.both_strands = reads_both(model, strands, self.both_by_default(model, window))
         self.provenance: Mapping[str, object] = {
             "model": digest,
             "patching": model.patcher.cut_by,
             **({"side_information": ", ".join(side)} if (side := model.patcher.side_information) else {}),
             "window": str(window) if window else f"{width} bases",
-            "strands": "one" if forward_only else "both",
+            "strands": strands_read(model, self.both_strands, window.strand if window else "+"),
             "device": str(model.device),
             "dtype": str(model.dtype).removeprefix("torch."),
         }
+
+    @staticmethod
+    def both_by_default(model: GenomeModel, window: Interval | None) -> bool:
+        """Return whether both strands are read where nobody asks for one or for both."""
+        return True
 
     def pair(self, genome: Genome, variant: Variant) -> AllelePair:
         """Return the windows of a variant."""
@@ -72,9 +79,9 @@ class PairScorer(abc.ABC):
 
     def score(self, pairs: Sequence[AllelePair]) -> np.ndarray:
         """Return float64 (n,), one score a pair. No pair's score depends on the others beyond rounding."""
-        read = list(pairs) if self.forward_only else [strand for pair in pairs for strand in (pair, other_strand(pair))]
+        read = [strand for pair in pairs for strand in (pair, other_strand(pair))] if self.both_strands else list(pairs)
         scores = np.array(self.strand_scores(read), np.float64)
-        return scores if self.forward_only else effects.strand_average(scores[0::2], scores[1::2])
+        return effects.strand_average(scores[0::2], scores[1::2]) if self.both_strands else scores
 
     @abc.abstractmethod
     def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:

@@ -8,7 +8,7 @@ import numpy as np
 from genomelm.errors import UsageError
 from genomelm.models.model import GenomeModel
 from genomelm.scoring import effects
-from genomelm.scoring.alleles import Window, WindowPair, read_pair
+from genomelm.scoring.alleles import Window, WindowPair, other_strand, read_pair
 from genomelm.scoring.forward import (
     Read,
     byte_log_probabilities,
@@ -92,7 +92,19 @@ class MaskedScorer(PairScorer):
         super().__init__(model, *arguments, **options)
 
     def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
-        """Return the log-likelihood ratio of each pair on its strand."""
+        """Return the log-likelihood ratio of each pair on its strand.
+
+        A conjoined model reads both strands in one pass; but which bases stand in for a gap depends on the strand that
+        is written, so pairs of unequal alleles are written on both.
+        """
+        if not self.model.is_conjoined:
+            return self._ratios(pairs)
+        written = [[p] if p.ref_length == p.alt_length else [p, other_strand(p)] for p in pairs]
+        found = iter(self._ratios([p for both in written for p in both]))
+        return [float(np.mean([next(found) for _ in both])) for both in written]
+
+    def _ratios(self, pairs: Sequence[AllelePair]) -> list[float]:
+        """Return the log-likelihood ratio of each pair as it is written."""
         letters = ALPHABETS[self.model.alphabet].ids
         sites, windows = [], []
         for pair in pairs:
@@ -106,30 +118,30 @@ class MaskedScorer(PairScorer):
 
 
 class TaskScorer(PairScorer):
-    """What the scorers of task heads share: the tag, and which strands are read.
-
-    Both strands are read where the task's labels hold for both. In a fixed window only the window's own
-    strand is read, as the labels were measured on it.
-    """
+    """What the scorers of task heads share: the tag, and which strands are read unless some are asked for."""
 
     def __init__(
         self,
         model: GenomeModel,
         width: int = WIDTH,
         window: Interval | None = None,
-        forward_only: bool = False,
+        strands: str = "model",
         digest: str = "",
     ) -> None:
         head = model.config.head
         if model.is_language_model:
             raise UsageError("this is a language model, without a task head; fine-tune it, or score log-likelihoods")
         check_single(model)
-        one_strand = forward_only or window is not None or not head["two_strands"]
-        super().__init__(model, width, window, one_strand, digest)
+        super().__init__(model, width, window, strands, digest)
         classes = model.head_kind == "sequence_classification"
         self.task = head["task"] or ("class" if classes else "value")
         self.tag = f"GLM_{self.task.upper().replace('-', '_')}"
         self.unit = "logit" if classes else "unit of the training labels"
+
+    @staticmethod
+    def both_by_default(model: GenomeModel, window: Interval | None) -> bool:
+        """Return whether the labels hold for both strands. In a fixed window they were measured on its own."""
+        return window is None and model.config.head["two_strands"]
 
 
 class HeadScorer(TaskScorer, WindowScorer):
@@ -167,12 +179,12 @@ def scorer_for(
     model: GenomeModel,
     width: int = WIDTH,
     window: Interval | None = None,
-    forward_only: bool = False,
+    strands: str = "model",
     digest: str = "",
 ) -> PairScorer:
     """Return the scorer that fits the model's head.
 
     Raises:
-        UsageError: the head gives no single number, or the model cannot score variants.
+        UsageError: the head gives no single number, or the model cannot score variants, or not on these strands.
     """
-    return SCORERS.get(model.head_kind, HeadScorer)(model, width, window, forward_only, digest)
+    return SCORERS.get(model.head_kind, HeadScorer)(model, width, window, strands, digest)

@@ -4,7 +4,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genomelm.errors import InputError, UsageError
@@ -54,9 +54,14 @@ class Interval:
             raise InputError(f"interval '{text}' needs 1 <= start <= end (1-based, both ends inside)")
         return cls(match["contig"], start - 1, end, match["strand"] or "+")
 
+    @property
+    def other_strand(self) -> "Interval":
+        """The same bases, read along the other strand."""
+        return replace(self, strand="-" if self.strand == "+" else "+")
+
     def overlaps(self, other: "Interval") -> bool:
         """Whether the two share a base, on either strand."""
-        return self.contig == other.contig and self.start < other.end and other.start < self.end
+        return self.contig == other.contig and max(self.start, other.start) < min(self.end, other.end)
 
 
 def read_bed(path: str | Path) -> list[Interval]:

@@ -36,6 +36,7 @@ class AllelePair:
         offset: index in `ref` and in `alt` of the first base that the change occupies.
         ref_length: reference bases that the change replaces (0 for an insertion).
         alt_length: bases that replace them (0 for a deletion).
+        turned: whether `ref` and `alt` are read along the strand opposite to the one that was asked for.
     """
 
     variant: Variant
@@ -46,6 +47,7 @@ class AllelePair:
     offset: int = 0
     ref_length: int = 0
     alt_length: int = 0
+    turned: bool = False
 
 
 def allele_pair(genome: Genome, variant: Variant, width: int) -> AllelePair:

@@ -13,14 +13,14 @@ from genomelm.models.byte_lm import ByteLM, ByteLMConfig, ByteNetwork
 from genomelm.models.encoding import Batch, make_batch
 from genomelm.models.language_head import BITS
 from genomelm.patching.count_model import CountModel
-from genomelm.runtime import counter_seed
+from genomelm.runtime import counter_seed, seeded
 from genomelm.seq.alphabet import ALPHABETS, check_letters, encode
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.settings import to_mapping
 from genomelm.training.config import TrainConfig
 from genomelm.training.loop import Run, train
-from genomelm.training.windows import label_ids
+from genomelm.training.windows import label_ids, some_of, tiled
 
 READING_PIECES = 24
 """Held-out pieces of a reading in the log; the full figure is measured at the end."""
@@ -63,14 +63,6 @@ class Pieces:
         end = region.start + place - skipped + 1
         return Interval(region.contig, max(region.start, end - self.window), min(region.end, end))
 
-    def tiles(self) -> list[Interval]:
-        """Return the regions cut into pieces that do not overlap."""
-        return [
-            Interval(region.contig, start, min(start + self.window, region.end))
-            for region in self.regions
-            for start in range(region.start, region.end, self.window)
-        ]
-
     def batch(self, pieces: Sequence[Interval]) -> Batch:
         """Return pieces as a batch; the patch starts in it mean nothing."""
         records = [encode(self.genome.fetch(piece), self.config.alphabet) for piece in pieces]
@@ -79,8 +71,7 @@ class Pieces:
 
 def new_byte_network(config: ByteLMConfig, seed: int) -> ByteNetwork:
     """Return a network with weights drawn from `seed`; the caller's random state is left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(counter_seed("weights", seed))
+    with seeded("weights", seed):
         return ByteNetwork(config)
 
 
@@ -112,8 +103,7 @@ def train_byte_lm(
     _check_regions(genome, test_regions, settings.alphabet, "the test regions")
     training = Pieces(genome, train_regions, config.window, settings)
     testing = Pieces(genome, test_regions, config.window, settings)
-    tiles = testing.tiles()
-    some = tiles[:: max(1, len(tiles) // READING_PIECES)][:READING_PIECES]
+    some = some_of(tiled(testing.regions, config.window), READING_PIECES)
 
     def batch_at(step: int) -> tuple[Batch, torch.Tensor]:
         batch = training.random_batch(config.batch_size, "pieces", config.seed, step)
@@ -130,7 +120,7 @@ def train_byte_lm(
     names = [str(region) for region in train_regions]
     facts = {
         "model": to_mapping(settings),
-        "train": to_mapping(dataclasses.replace(config, checkpoint_minutes=0.0)),
+        "train": config.facts(),
         "reference": genome.digest,
         "regions": names,
     }

@@ -1,28 +1,26 @@
 """Held-out bits per base of a language model, and what each of its parts is worth."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from genomelm.models.encoding import HIDDEN_STRIDE, make_batch
+from genomelm.models.encoding import HIDDEN_STRIDE
 from genomelm.models.heads import BITS
 from genomelm.models.model import GenomeModel
+from genomelm.nn.attention import ClassicAttention, SlidingAttention
 from genomelm.nn.bigbird import BigBirdAttention
 from genomelm.nn.hyena import HyenaOperator
-from genomelm.nn.s5 import S5Operator
+from genomelm.nn.hyena.published import PublishedOperator
+from genomelm.nn.s5 import GatedStateSpace, S5Operator
 from genomelm.patching.count_model import CountModel
-from genomelm.runtime import counter_seed, exact_float32
+from genomelm.runtime import exact_float32
 from genomelm.seq.alphabet import encode
 from genomelm.seq.interval import Interval
-from genomelm.training.windows import GenomeWindows, hide_strided, label_ids
+from genomelm.training.windows import Boundaries, GenomeWindows, hide_strided, label_ids
 
 BYTES = 1 << 14
 """Bytes of one forward pass."""
-
-Boundaries = Callable[[np.ndarray, int], np.ndarray]
-"""(start flags (l+1,), window number) -> start flags to use instead."""
 
 
 def window_bits(
@@ -41,9 +39,8 @@ def window_bits(
     size = max(1, BYTES // max(len(tile) for tile in tiles))
     with torch.inference_mode(), exact_float32():
         for first in range(0, len(tiles), size):
-            records = [windows.record(tile) for tile in tiles[first : first + size]]
-            flags = [f if boundaries is None else boundaries(f, first + i) for i, (_, f) in enumerate(records)]
-            batch = make_batch([ids for ids, _ in records], flags)
+            changed = None if boundaries is None else lambda marks, i, first=first: boundaries(marks, first + i)
+            batch = windows.batch(tiles[first : first + size], model.is_conjoined, changed)
             if model.objective == "masked":
                 offset = torch.tensor([tile.start // windows.window for tile in tiles[first : first + size]])[:, None]
                 batch, labels = hide_strided(batch, offset, HIDDEN_STRIDE)
@@ -66,7 +63,12 @@ def count_model_bits(counted: CountModel, windows: GenomeWindows, tiles: Sequenc
     return np.array(totals)
 
 
-MIXERS = {"hyena": HyenaOperator, "s5": S5Operator, "bigbird": BigBirdAttention}
+MIXERS = {
+    "hyena": HyenaOperator | PublishedOperator,
+    "attention": SlidingAttention | ClassicAttention,
+    "s5": S5Operator | GatedStateSpace,
+    "bigbird": BigBirdAttention,
+}
 """Operators that mix patches, by the name that a report gives them."""
 
 
@@ -74,30 +76,3 @@ def mixers_of(model: GenomeModel) -> dict[str, list[torch.nn.Module]]:
     """Return the model's operators that mix patches, by name."""
     found = {name: [m for m in model.shell.backbone.modules() if isinstance(m, kind)] for name, kind in MIXERS.items()}
     return {name: modules for name, modules in found.items() if modules}
-
-
-@contextmanager
-def as_mean(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
-    """Inside the block each module's output is its mean over batch and patches: it says nothing."""
-
-    def replace(_module: torch.nn.Module, _inputs: tuple, output: torch.Tensor) -> torch.Tensor:
-        return output.mean((0, 1), keepdim=True).expand_as(output)
-
-    handles = [module.register_forward_hook(replace) for module in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def random_boundaries(flags: np.ndarray, number: int) -> np.ndarray:
-    """Shuffle a window's patch lengths: as many patches of the same lengths, elsewhere."""
-    length = len(flags) - 1
-    starts = np.flatnonzero(flags[:length])
-    lengths = np.diff(np.append(starts, length))
-    np.random.default_rng(counter_seed("boundaries", number)).shuffle(lengths)
-    out = np.zeros(len(flags), bool)
-    out[np.cumsum(lengths) - lengths] = True
-    out[-1] = flags[-1]
-    return out

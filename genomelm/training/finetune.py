@@ -1,7 +1,6 @@
 """Fine-tuning: a task head on a language model's shell, all weights trained."""
 
 import copy
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,8 @@ from genomelm.files import digest_of
 from genomelm.models.classes import CLASSES
 from genomelm.models.encoding import Batch
 from genomelm.models.model import GenomeModel
-from genomelm.runtime import counter_seed, exact_float32
+from genomelm.models.neutral import say_neutral
+from genomelm.runtime import counter_seed, exact_float32, seeded
 from genomelm.settings import to_mapping
 from genomelm.tasks.config import TaskConfig
 from genomelm.tasks.examples import Examples
@@ -55,8 +55,7 @@ def task_model(
         "mean": mean,
         "scale": scale,
     }
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(counter_seed("head", seed))
+    with seeded("head", seed):
         model = CLASSES[config.model_type, task.kind](config, pretrained.patcher)
     model.shell.load_state_dict(pretrained.shell.state_dict())
     return model
@@ -105,11 +104,14 @@ def finetune(
     """
     if pretrained.patcher is None:
         raise UsageError("the pretrained model has no patcher/ folder: write it with `genomelm pretrain`")
+    say_neutral(pretrained)
     training, validation, testing = (examples.where(split) for split in ("train", "validation", "test"))
     if config.steps is None and config.epochs is None:
         raise UsageError("fine-tuning needs 'steps' or 'epochs' in the training file")
+    if config.curriculum:
+        raise UsageError("a task's examples are as long as they are: leave 'curriculum' out of the training file")
     steps = config.steps or max(1, round(config.epochs * len(training) / config.batch_size))
-    batches = TaskBatches(task, pretrained.patcher)
+    batches = TaskBatches(task, pretrained.patcher, pretrained.is_conjoined)
 
     def batch_at(step: int) -> tuple[Batch, torch.Tensor]:
         rows = _rows(step, config.batch_size, len(training), seed)
@@ -125,12 +127,12 @@ def finetune(
 
     facts = {
         "task": to_mapping(task),
-        "train": to_mapping(dataclasses.replace(config, checkpoint_minutes=0.0)),
+        "train": config.facts(),
         "seed": seed,
         "source": source,
     }
     model = task_model(pretrained, task, training.labels, seed, config.dropout)
-    run = Run(config, steps, seed, batch_at, evaluate, (1.0, "loss"), state, digest_of(facts))
+    run = Run(config, steps, seed, batch_at, evaluate, (1.0, "loss"), state, digest_of(facts), most_alarms=None)
     log = train(model, run, device, max_minutes)
     return model, log, predict_task(model, batches, testing, device)
 

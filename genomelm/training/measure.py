@@ -9,7 +9,8 @@ import torch
 from genomelm.models.model import GenomeModel
 from genomelm.seq.interval import Interval
 from genomelm.tasks.metrics import bootstrap_ratio
-from genomelm.training.evaluation import as_mean, count_model_bits, mixers_of, random_boundaries, window_bits
+from genomelm.training.evaluation import count_model_bits, mixers_of, window_bits
+from genomelm.training.removals import as_mean, random_boundaries
 from genomelm.training.windows import GenomeWindows
 
 log = logging.getLogger(__name__)

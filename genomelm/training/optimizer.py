@@ -7,7 +7,7 @@ from torch import nn
 
 from genomelm.training.config import TrainConfig
 
-LATENT = (".pooling.", ".backbone.", ".reading.")
+LATENT = (".pooling.", ".structure.", ".backbone.", ".conservation.", ".reading.")
 """Parts of the path through the patches."""
 
 

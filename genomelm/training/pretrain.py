@@ -1,6 +1,5 @@
 """Pretraining: next-byte or hidden-byte loss over random windows of the training regions."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,14 +16,16 @@ from genomelm.models.model import GenomeModel
 from genomelm.nn.s5 import monitor
 from genomelm.patching.patcher import Patcher
 from genomelm.patching.store import PatchStore
-from genomelm.runtime import counter_seed
+from genomelm.runtime import seeded
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval, check_apart
 from genomelm.settings import to_mapping
 from genomelm.training.config import TrainConfig
+from genomelm.training.curriculum import stage_at, stages_of
 from genomelm.training.evaluation import window_bits
 from genomelm.training.loop import Run, train
-from genomelm.training.windows import GenomeWindows, hide_some, label_ids
+from genomelm.training.side_tracks import SideTracks
+from genomelm.training.windows import GenomeWindows, hide_some, label_ids, some_of
 
 READING_WINDOWS = 24
 """Held-out windows of a reading in the log; the full figure comes from `genomelm evaluate`."""
@@ -33,8 +34,7 @@ READING_WINDOWS = 24
 def new_model(settings: Settings, patcher: Patcher, seed: int) -> GenomeModel:
     """Return a language model with weights drawn from `seed`; the caller's random state is left alone."""
     config = config_of(settings)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(counter_seed("weights", seed))
+    with seeded("weights", seed):
         return CLASSES[config.model_type, LANGUAGE_HEADS[settings.shell.objective]](config, patcher)
 
 
@@ -48,6 +48,7 @@ def pretrain(
     state: Path,
     device: torch.device,
     max_minutes: float | None = None,
+    side: SideTracks | None = None,
 ) -> tuple[GenomeModel, list[dict]]:
     """Train a language model on `train_regions`, with readings on `test_regions`, of S5's poles and steps too.
 
@@ -57,6 +58,7 @@ def pretrain(
         settings: model file.
         config: training file; `steps` must be set.
         state: folder of checkpoints.
+        side: codon phases and conservation, for models that read them.
 
     Returns:
         The model and its log.
@@ -72,13 +74,18 @@ def pretrain(
     store = PatchStore(patches / "store", fingerprint=patcher.fingerprint)
     if store.facts.get("fitted_on_it", True):
         check_apart(test_regions, map(Interval.parse, patcher.training), "the training region of the patches' scores")
-    training = GenomeWindows(genome, store, patcher, train_regions, config.window)
-    testing = GenomeWindows(genome, store, patcher, test_regions, config.window)
-    tiles = testing.tiles()
-    some = tiles[:: max(1, len(tiles) // READING_WINDOWS)][:READING_WINDOWS]
+    # Windows of whole attention blocks, of patches of eight bases.
+    stages = stages_of(config, 8 * getattr(settings.backbone, "block", 1))
+    training = [GenomeWindows(genome, store, patcher, train_regions, stage.window, side) for stage in stages]
+    testing = GenomeWindows(genome, store, patcher, test_regions, config.window, side)
+    some = some_of(testing.tiles(), READING_WINDOWS)
+
+    model = new_model(settings, patcher, config.seed)
 
     def batch_at(step: int) -> tuple:
-        batch = training.random_batch(config.batch_size, "windows", config.seed, step)
+        number = stage_at(step, config.steps, len(stages))
+        rows = stages[number].rows
+        batch = training[number].random_batch(rows, "windows", config.seed, step, conjoined=model.is_conjoined)
         if settings.shell.objective == "masked":
             return hide_some(batch, config.masked_share, "hidden", config.seed, step)
         return batch, label_ids(batch)
@@ -89,11 +96,11 @@ def pretrain(
 
     facts = {
         "model": to_mapping(settings),
-        "train": to_mapping(dataclasses.replace(config, checkpoint_minutes=0.0)),
+        "train": config.facts(),
         "patching": patcher.fingerprint,
         "reference": genome.digest,
         "regions": [str(region) for region in train_regions],
+        **({} if side is None else side.facts()),
     }
     run = Run(config, config.steps, config.seed, batch_at, evaluate, (BITS, "bits"), state, digest_of(facts))
-    model = new_model(settings, patcher, config.seed)
     return model, train(model, run, device, max_minutes)

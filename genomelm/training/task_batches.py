@@ -1,5 +1,7 @@
 """Examples of a task as model inputs: ids, patch starts, strands, reference rows and labels."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -13,10 +15,16 @@ from genomelm.tasks.examples import Examples
 
 
 class TaskBatches:
-    """Cuts the examples of one task into patches and pads them to batches."""
+    """Cuts the examples of one task into patches and pads them to batches.
 
-    def __init__(self, task: TaskConfig, patcher: Patcher) -> None:
-        self.task, self.patcher = task, patcher
+    Args:
+        task: where the examples are from.
+        patcher: the model's.
+        conjoined: whether the model reads both strands at once, and wants the patches of both.
+    """
+
+    def __init__(self, task: TaskConfig, patcher: Patcher, conjoined: bool = False) -> None:
+        self.task, self.patcher, self.conjoined = task, patcher, conjoined
 
     def batch(self, examples: Examples, rows: np.ndarray, reverse: np.ndarray | bool = False) -> Batch:
         """Return the examples `rows` (n,); those flagged in `reverse` (n,) are read from the other strand.
@@ -32,11 +40,21 @@ class TaskBatches:
         records = [encode(text, self.task.alphabet) for text in references + texts]
         turned = np.concatenate([np.broadcast_to(False, len(references)), flags])
         read = [reverse_complement_ids(r) if turn else r for r, turn in zip(records, turned, strict=True)]
+        there = [reverse_complement_ids(r) for r in read] if self.conjoined else None
+        return make_batch(
+            read,
+            self._marks(read, len(references)),
+            len(references),
+            None if there is None else self._marks(there, len(references)),
+        )
+
+    def _marks(self, read: Sequence[np.ndarray], references: int) -> list[np.ndarray]:
+        """Return the start flags of records as they are read, of which the first are reference alleles."""
         marks = [task_marks(self.patcher, r, self.task.reference or "", self.task.alphabet) for r in read]
-        for row in range(len(references), len(read)) if references else ():
-            ref = 0 if len(references) == 1 else row - len(references)
+        for row in range(references, len(read)) if references else ():
+            ref = 0 if references == 1 else row - references
             marks[row] = pair_marks(marks[ref], *difference(read[ref], read[row]))
-        return make_batch(read, marks, len(references))
+        return marks
 
     def labels(self, examples: Examples, rows: np.ndarray, reverse: np.ndarray) -> torch.Tensor:
         """Return the labels of the examples `rows`: float32 (n,), for token tasks (n, l+1) with BOS left out."""

@@ -1,7 +1,7 @@
 """Windows of a genome as language-model batches, on either strand."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -15,8 +15,13 @@ from genomelm.runtime import counter_seed
 from genomelm.seq.alphabet import BOS, encode, reverse_complement_ids
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
+from genomelm.training.side_tracks import SideTracks
 
 log = logging.getLogger(__name__)
+
+
+Boundaries = Callable[[np.ndarray, int], np.ndarray]
+"""(start flags (l+1,), number of the window) -> start flags to use instead."""
 
 
 class GenomeWindows:
@@ -27,9 +32,15 @@ class GenomeWindows:
     """
 
     def __init__(
-        self, genome: Genome, store: PatchStore, patcher: Patcher, regions: Sequence[Interval], window: int
+        self,
+        genome: Genome,
+        store: PatchStore,
+        patcher: Patcher,
+        regions: Sequence[Interval],
+        window: int,
+        side: SideTracks | None = None,
     ) -> None:
-        self.genome, self.store, self.patcher, self.window = genome, store, patcher, window
+        self.genome, self.store, self.patcher, self.window, self.side = genome, store, patcher, window, side
         cut = store.facts.get("genome_sha256")
         if cut is not None and cut != genome.digest:
             raise InputError(
@@ -59,26 +70,52 @@ class GenomeWindows:
         ids = reverse_complement_ids(forward)
         return ids, self.store.window_marks(interval) if self.patcher.placed else self.patcher.marks(ids)
 
-    def random_batch(self, size: int, *counters: int | str) -> Batch:
+    def batch(self, intervals: Sequence[Interval], conjoined: bool, boundaries: Boundaries | None = None) -> Batch:
+        """Return intervals as a batch.
+
+        Args:
+            conjoined: whether the patches of the other strands are wanted as well.
+            boundaries: gives other start flags in place of each interval's own.
+        """
+        records = [self.record(interval) for interval in intervals]
+        starts = [[marks for _, marks in records]]
+        if conjoined:
+            starts.append([self.record(interval.other_strand)[1] for interval in intervals])
+        if boundaries is not None:
+            starts = [[boundaries(marks, number) for number, marks in enumerate(strand)] for strand in starts]
+        told = {} if self.side is None else self.side.of(intervals)
+        return make_batch([ids for ids, _ in records], starts[0], reverse=starts[1] if conjoined else None, **told)
+
+    def random_batch(self, size: int, *counters: int | str, conjoined: bool = False) -> Batch:
         """Return a batch of random windows on random strands, a pure function of `counters`."""
         generator = np.random.default_rng(counter_seed(*counters))
-        records = []
+        intervals = []
         for place, strand in zip(
             generator.integers(0, self.edges[-1], size), generator.integers(0, 2, size), strict=True
         ):
             index = int(np.searchsorted(self.edges, place, side="right"))
             region = self.regions[index]
             start = region.start + int(place) - (int(self.edges[index - 1]) if index else 0)
-            records.append(self.record(Interval(region.contig, start, start + self.window, "+-"[strand])))
-        return make_batch([ids for ids, _ in records], [flags for _, flags in records])
+            intervals.append(Interval(region.contig, start, start + self.window, "+-"[strand]))
+        return self.batch(intervals, conjoined)
 
     def tiles(self) -> list[Interval]:
         """Return the regions cut into windows that do not overlap; a last short piece is kept."""
-        return [
-            Interval(region.contig, start, min(start + self.window, region.end))
-            for region in self.regions
-            for start in range(region.start, region.end, self.window)
-        ]
+        return tiled(self.regions, self.window)
+
+
+def tiled(regions: Sequence[Interval], size: int) -> list[Interval]:
+    """Return regions cut into pieces of `size` bases that do not overlap; a last short piece is kept."""
+    return [
+        Interval(region.contig, start, min(start + size, region.end))
+        for region in regions
+        for start in range(region.start, region.end, size)
+    ]
+
+
+def some_of(tiles: Sequence[Interval], count: int) -> Sequence[Interval]:
+    """Return at most `count` of the tiles, evenly spaced, for a reading in the log."""
+    return tiles[:: max(1, len(tiles) // count)][:count]
 
 
 def label_ids(batch: Batch) -> torch.Tensor:

@@ -11,15 +11,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from genomelm.bench import patching_table
-from genomelm.bench.patching_cell import held_out_bits, new_model, time_cell, train_cell
+from genomelm.bench.budget_cell import held_out_bits
+from genomelm.bench.cell_rows import read_rows
+from genomelm.bench.patching_cell import new_model, time_cell, train_cell
 from genomelm.bench.patching_data import patcher_config, prepare
-from genomelm.bench.patching_flops import cost_of
 from genomelm.bench.patching_grid import Cell, GridConfig, GridGenome, cells, find_cell
 from genomelm.bench.patching_parts import Part, cut, permuted, read_part
 from genomelm.commands.bench_patching import app
 from genomelm.errors import InputError, UsageError
 from genomelm.models.encoding import make_batch
 from genomelm.models.heads import BITS
+from genomelm.models.operations import cost_of
 from genomelm.patching.count_model import CountModel
 from genomelm.patching.patcher import Patcher
 from genomelm.report.readme import replace_block
@@ -276,12 +278,12 @@ def test_results_of_one_cell_are_joined_and_two_are_refused(rows: dict, tmp_path
     first, second = tmp_path / "cells.jsonl", tmp_path / "speed.jsonl"
     first.write_text("".join(json.dumps(each) + "\n" for each in rows.values()))
     second.write_text(json.dumps(speed) + "\n")
-    assert patching_table.read_rows([first, second])["one", "random", 8, 1] == row | {"speed": {}}
+    assert read_rows([first, second], patching_table.KEYS)["one", "random", 8, 1] == row | {"speed": {}}
     with pytest.raises(InputError, match="line 1: .*second"):
-        patching_table.read_rows([first, first])
+        read_rows([first, first], patching_table.KEYS)
     second.write_text('{"genome": "one"}\n')
     with pytest.raises(InputError, match="line 1 is no cell's result"):
-        patching_table.read_rows([second])
+        read_rows([second], patching_table.KEYS)
 
 
 def test_results_of_another_grid_are_refused(grid: GridConfig, prepared: Path, rows: dict) -> None:

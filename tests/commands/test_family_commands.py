@@ -32,6 +32,8 @@ def site(tmp_path_factory) -> Path:
         "gryphon": f"family: gryphon\nshell: {{{SHELL}}}\n{GRYPHON}",
         "gryphon_masked": f"family: gryphon\nshell: {{{masked}}}\n{GRYPHON}",
         "hyena_masked": f"family: hyena_glt\nshell: {{{masked}}}\nbackbone: {{layers: 1, hidden: 16}}\n",
+        "transformer_masked": f"family: transformer\nshell: {{{masked}}}\nbackbone: {{layers: 1, heads: 2}}\n",
+        "cnn_masked": "family: cnn\nshell: {objective: masked, local_width: 16}\n",
     }
     for name, text in files.items():
         (folder / f"{name}.yaml").write_text(text)
@@ -85,7 +87,15 @@ def test_a_long_window_that_no_region_holds_is_told(site, gryphon, tmp_path):
     assert not (tmp_path / "lm.json").exists()
 
 
-@pytest.mark.parametrize(("name", "mixers"), [("hyena_masked", {"hyena"}), ("gryphon_masked", {"s5", "bigbird"})])
+@pytest.mark.parametrize(
+    ("name", "mixers"),
+    [
+        ("hyena_masked", {"hyena"}),
+        ("gryphon_masked", {"s5", "bigbird"}),
+        ("transformer_masked", {"attention"}),
+        ("cnn_masked", set()),
+    ],
+)
 def test_a_masked_model_is_trained_and_measured_without_the_count_model(site, tmp_path, name, mixers):
     out = trained(site, name, "stride")
     metrics = json.loads((out / "metrics.json").read_text())
@@ -114,7 +124,7 @@ def test_a_masked_model_with_entropy_patches_exits_2(site, tmp_path):
     ("text", "said"),
     [
         ("family: grifon\n", "family: 'grifon' is unknown; did you mean 'gryphon'?"),
-        ("family: transformer\n", "family: 'transformer' is unknown; choose hyena_glt or gryphon"),
+        ("family: mamba\n", "family: 'mamba' is unknown; choose hyena_glt or gryphon or transformer or cnn"),
         ("shell: {}\n", "family: None is unknown"),
         ("family: gryphon\nbackbone: {globl_blocks: 1}\n", "did you mean 'global_blocks'?"),
         ("family: gryphon\nshell: {objectiv: masked}\n", "did you mean 'objective'?"),
@@ -136,3 +146,13 @@ def test_a_model_file_that_does_not_exist_exits_2(site, tmp_path):
     code, said = run("finetune", *finetune_arguments(site, tmp_path / "absent.yaml", tmp_path / "x"))
     assert code == 2
     assert "absent.yaml does not exist" in said
+
+
+@pytest.mark.parametrize("name", ["transformer_masked", "cnn_masked"])
+def test_a_baseline_is_trained_on_a_task_from_scratch(site, tmp_path, name):
+    out = tmp_path / "task"
+    code, said = run("finetune", *finetune_arguments(site, site / f"{name}.yaml", out))
+    assert code == 0, said
+    model = load_model(out / "model")
+    assert model.config.model_type == f"genomelm_{name.removesuffix('_masked')}"
+    assert not model.is_language_model

@@ -12,8 +12,11 @@ from genomelm.commands.score import score
 from genomelm.errors import InputError, IntegrityError, UsageError
 from genomelm.models.loading import load_model
 from genomelm.patching.store import PatchStore
+from genomelm.scoring.alleles import other_strand, read_pair
+from genomelm.scoring.scorer import scorer_for
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
+from genomelm.seq.variant import Variant
 from genomelm.training.windows import GenomeWindows
 
 MODEL = """family: hyena_glt
@@ -108,6 +111,24 @@ def test_the_other_strand_has_the_same_boundaries_in_mirror_image(place):
     assert (mirrored[1:-1] == flags[1:-1][::-1]).all()
     assert mirrored[0]
     assert len(forward) == len(reverse) == 200
+
+
+def test_both_strands_are_scored_in_the_tracks_patches_and_their_mirror_image(place):
+    model, store = load_model(place / "run/model"), PatchStore(place / "p/store")
+    model.patcher.use(store)
+    text = (place / "g.fa").read_text().splitlines()[1]
+    variants = [Variant("c1", p, text[p - 1], "A" if text[p - 1] != "A" else "C") for p in range(510, 590, 13)]
+    found = {}
+    for strand in "+-":
+        scorer = scorer_for(model, window=Interval("c1", 500, 600, strand), strands="both")
+        with Genome(place / "g.fa") as genome:
+            pairs = [scorer.pair(genome, variant) for variant in variants]
+        found[strand] = scorer.score(pairs)
+        forward, other = (read_pair(model, read)[0].marks for read in (pairs[0], other_strand(pairs[0])))
+        assert (forward[1:-1] == other[1:-1][::-1]).all()
+        assert forward.sum() > 10
+    assert found["+"] == pytest.approx(found["-"], abs=1e-5)
+    assert np.abs(found["+"]).max() > 1e-4
 
 
 def test_patches_that_bases_decide_are_the_models_own_business(place, tmp_path):

@@ -31,6 +31,22 @@ def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines(), delimiter="\t"))
 
 
+def test_a_record_read_on_both_strands_says_so(fasta, language_model_dir, task_model_dirs, tmp_path):
+    sequences = list(SEQUENCES.values())
+    for folder, column in ((language_model_dir, "log_likelihood"), (task_model_dirs[0], "value")):
+        model, out = genomelm.load_model(folder, "cpu"), tmp_path / f"{column}.tsv"
+        assert run(fasta, "-m", folder, "-o", out, "--strands", "both").exit_code == 0
+        function = genomelm.log_likelihood if model.is_language_model else genomelm.predict
+        expected, one = (np.ravel(function(model, sequences, strands)) for strands in ("both", "forward"))
+        found = [float(row[column]) for row in rows_of(out.read_text())]
+        assert found == pytest.approx(expected, rel=1e-5, abs=1e-5)
+        assert found != pytest.approx(one, abs=1e-3)
+        assert json.loads((tmp_path / f"{column}.tsv.json").read_text())["strands"] == "both"
+    refused = run(fasta, "-m", language_model_dir, "--strands", "reverse")
+    assert refused.exit_code == 2
+    assert "strands 'reverse' is unknown" in refused.stderr
+
+
 def test_a_task_model_gives_its_output_for_each_record(fasta, task_model_dirs, tmp_path):
     out = tmp_path / "out.tsv"
     result = run(fasta, "-m", task_model_dirs[0], "-o", out)

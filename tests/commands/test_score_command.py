@@ -79,6 +79,26 @@ def test_scores_do_not_depend_on_the_batch_size_and_strands_differ(tiny_fasta, l
     assert np.abs(found[0] - found[2]).max() > 1e-2
 
 
+def test_the_strands_that_were_read_stand_in_header_table_and_summary(tiny_fasta, task_model_dirs, vcf, tmp_path):
+    found = {}
+    for name, options in {"forward": [], "both": ["--strands", "both"]}.items():
+        out, table, summary = (tmp_path / f"{name}.{end}" for end in ("vcf.gz", "tsv", "json"))
+        written = ["-o", out, "--table", table, "--summary", summary, "--width", 75]
+        assert run(vcf, "-r", tiny_fasta, "-m", task_model_dirs[0], *written, *options)[0] == 0
+        with pysam.BGZFile(str(out), "rb") as stream:
+            assert f'Strands="{name}"' in stream.read().decode()
+        assert json.loads((tmp_path / f"{name}.tsv.json").read_text())["strands"] == name
+        assert json.loads(summary.read_text())["provenance"]["strands"] == name
+        values = [info(record)["GLM_TOY"].split(",") for record in records_of(out)[:-3]]
+        found[name] = np.array(values, float)
+    assert np.abs(found["both"] - found["forward"]).max() > 1e-3
+    code, _, stderr = run(
+        vcf, "-r", tiny_fasta, "-m", task_model_dirs[0], *written, "--strands", "both", "--forward-only"
+    )
+    assert code == 2
+    assert "contradict each other" in stderr
+
+
 def test_regions_prefix_and_forward_only_are_obeyed(tiny_fasta, task_model_dirs, vcf, tmp_path):
     bed, out = tmp_path / "r.bed", tmp_path / "out.vcf.gz"
     bed.write_text("c1\t1000\t1500\n")

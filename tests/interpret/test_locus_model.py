@@ -13,7 +13,7 @@ from genomelm.interpret import locus_model as locus_model_room
 from genomelm.interpret.locus import LocusSettings, explain
 from genomelm.interpret.locus_model import locus_model, pair_predictor, with_random_weights
 from genomelm.models.encoding import make_batch
-from genomelm.models.soft import embedding_offset, mixed_kmers
+from genomelm.models.soft import letters_of
 from genomelm.nn.kmers import KmerEmbedding
 from genomelm.scoring.alleles import read_alone
 from genomelm.seq.alphabet import BOS, encode, reverse_complement
@@ -21,9 +21,20 @@ from genomelm.seq.alphabet import BOS, encode, reverse_complement
 SEQUENCE = "ACGTTGACANNTATAATGCAGGTGATTACA"
 
 
-@pytest.fixture(scope="module")
-def model(task_models):
-    return task_models[0]
+def branched(model):
+    """Return a model with random weights, and with motifs, structure and all positions on."""
+    config = copy.deepcopy(model.config)
+    config.branches = {"motif": 2, "structure": True, "conservation": True}
+    config.positions = {"codon": True, "sinusoidal": True}
+    made = with_random_weights(type(model)(config, model.patcher))
+    for part in (made.shell.motif, made.shell.structure):
+        torch.nn.init.normal_(part.out.weight, std=0.5, generator=torch.Generator().manual_seed(0))
+    return made
+
+
+@pytest.fixture(scope="module", params=["plain", "branched"])
+def model(task_models, request):
+    return task_models[0] if request.param == "plain" else branched(task_models[0])
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +46,15 @@ def mixture(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).dirichlet(np.ones(4), len(SEQUENCE)).astype(np.float32)
 
 
-def test_at_letters_the_mixture_is_the_embedding(model):
+def test_at_letters_the_mixture_reads_as_those_letters(model):
     for other in (SEQUENCE, "N" + SEQUENCE[1:], SEQUENCE[::-1]):
-        ids = torch.from_numpy(np.concatenate([[BOS], encode(SEQUENCE)]))
-        found = embedding_offset(model, ids, torch.from_numpy(ism.one_hot(other)))[0]
-        wanted = torch.from_numpy(np.concatenate([[BOS], encode(other)]))
-        hard = [model.shell.bytes(x) + model.shell.kmers(x[None])[0] for x in (ids, wanted)]
-        assert (found - (hard[1] - hard[0])).abs().max() < 1e-5
+        ids, wanted = (torch.from_numpy(np.concatenate([[BOS], encode(s)]))[None] for s in (SEQUENCE, other))
+        starts = torch.arange(ids.shape[1] + 1)[None] % 3 == 0
+        letters = letters_of(torch.from_numpy(ism.one_hot(other)))
+        with torch.no_grad():
+            found = model(ids, patch_starts=starts, letters=letters).hidden_states
+            expected = model(wanted, patch_starts=starts).hidden_states
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_kmer_mixture_is_the_mean_over_all_kmers_and_passes_gradcheck():
@@ -53,8 +66,8 @@ def test_kmer_mixture_is_the_mean_over_all_kmers_and_passes_gradcheck():
         digits = [code // 3**i % 3 for i in range(6)]
         chance = torch.stack([weights[i, digit] for i, digit in enumerate(digits)]).prod()
         expected += chance * kmers(torch.tensor([[ord("ACN"[digit]) for digit in digits]]))[0]
-    assert (mixed_kmers(kmers, weights) - expected).abs().max() < 1e-10
-    assert torch.autograd.gradcheck(lambda w: mixed_kmers(kmers, w), weights)
+    assert (kmers.mixed(weights[None])[0] - expected).abs().max() < 1e-10
+    assert torch.autograd.gradcheck(kmers.mixed, weights[None])
 
 
 def test_a_model_without_kmers_has_embeddings_and_gradients(task_models):

@@ -19,6 +19,7 @@ BACKBONES = {
         **{"layers": 1, "s5_blocks_per_layer": 2, "state": 16, "heads": 2, "hidden": 64},
         **{"block": 4, "window": 2, "global_blocks": 1, "random_blocks": 1},
     },
+    "transformer": {"layers": 2, "hidden": 64, "heads": 2},
 }
 LETTERS = np.frombuffer(b"ACGT", np.uint8).astype(np.int64)
 
@@ -58,16 +59,19 @@ def make_model(patcher: Patcher) -> Callable[..., GenomeModel]:
         family: str = "hyena_glt",
         objective: str = "causal",
         backbone: dict | None = None,
+        sections: dict[str, dict] | None = None,
         **shell,
     ) -> GenomeModel:
         torch.manual_seed(seed)
         masked = objective == "masked"
+        kind = LANGUAGE_HEADS[objective] if kind == "language" else kind
+        settings = {"kind": kind, **({} if kind == "multi_task" else {"queries": 4}), **(head or {})}
         config = CONFIGS[f"genomelm_{family}"](
             shell={**SHELL, "objective": objective, "window": 3 if masked else 2, **shell},
             backbone={**BACKBONES[family], **(backbone or {})},
-            head={"queries": 4, **(head or {})},
+            head=settings,
+            **(sections or {}),
         )
-        kind = LANGUAGE_HEADS[objective] if kind == "language" else kind
         cut = Patcher(PatcherConfig("fixed_stride", stride=5)) if masked else patcher
         model = CLASSES[config.model_type, kind](config, cut).eval()
         if loud:

@@ -10,11 +10,11 @@ import torch
 from genomelm.models import GenomeModel
 from genomelm.models.encoding import Batch, make_batch
 from genomelm.models.heads import IGNORED
-from genomelm.seq.alphabet import BOS, PAD, encode
+from genomelm.seq.alphabet import BOS, PAD, encode, reverse_complement_ids
 
 TASKS = ["sequence_classification", "token_classification", "regression", "variant_effect"]
 KINDS = ["language", *TASKS]
-FAMILIES = ["hyena_glt", "gryphon"]
+FAMILIES = ["hyena_glt", "gryphon", "transformer"]
 PAIRS = [(family, objective) for family in FAMILIES for objective in ("causal", "masked")]
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -25,7 +25,8 @@ each_model = pytest.mark.parametrize(("family", "objective"), PAIRS)
 def batch_of(model: GenomeModel, records: Sequence[np.ndarray]) -> Batch:
     """Return records as a batch: half of them references of a variant effect; a masked model has every sixth hidden."""
     references = len(records) // 2 if model.head_kind == "variant_effect" else 0
-    batch = make_batch(records, [model.patcher.marks(record) for record in records], references)
+    reverse = [model.patcher.marks(reverse_complement_ids(r)) for r in records] if model.is_conjoined else None
+    batch = make_batch(records, [model.patcher.marks(record) for record in records], references, reverse)
     return batch.hidden(torch.arange(batch.ids.shape[1]) % 6 == 2) if model.head_kind == "masked_lm" else batch
 
 

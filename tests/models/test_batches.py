@@ -107,13 +107,13 @@ def test_attention_reads_distances_in_bases_and_filters_do_not(make_model) -> No
 
 
 @each_model
-def test_offsets_to_the_embedding_have_the_effect_of_other_bytes(make_model, records, family, objective) -> None:
-    model = make_model(family=family, objective=objective, kmers=[])
+def test_one_hot_letters_have_the_effect_of_those_bytes(make_model, records, family, objective) -> None:
+    model = make_model(family=family, objective=objective)
     first, second = (torch.from_numpy(r)[None] for r in records(40, 40))
     starts = torch.zeros(1, 41, dtype=torch.bool)
     starts[:, ::4] = True
-    offset = model.shell.bytes(second) - model.shell.bytes(first)
-    moved = model(first, patch_starts=starts, embedding_offset=offset).logits
+    letters = (second[..., None] == model.shell.columns).float()
+    moved = model(first, patch_starts=starts, letters=letters).logits
     torch.testing.assert_close(moved, model(second, patch_starts=starts).logits, atol=1e-5, rtol=1e-5)
 
 

@@ -5,38 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from leaks import TOLERANCE, largest_leak
 from small_batches import each_family, logits_of
 
-from genomelm.models import GenomeModel
 from genomelm.models import model as model_module
 from genomelm.models.encoding import make_batch
 from genomelm.models.geometry import Patches
-
-TOLERANCE = 2e-5
-"""FFT rounding: a change of late rows moves early ones by about 1e-6 of the largest."""
-
-
-def largest_leak(model: GenomeModel, record: np.ndarray, positions: list[int], random: np.random.Generator) -> float:
-    """Change every byte after base j, for each j; return the largest move of a logit that may not move.
-
-    Row 0 of the logits is BOS, so base j is row j + 1; j = -1 changes every base.
-    """
-    others = []
-    for j in positions:
-        other = record.copy()
-        # Every later byte becomes another letter, so that the patches move too.
-        fresh = random.permutation([65, 67, 71, 84])[random.integers(0, 4, len(record) - j - 1)]
-        other[j + 1 :] = np.where(fresh == other[j + 1 :], np.where(fresh == 65, 67, 65), fresh)
-        assert (other[j + 1 :] != record[j + 1 :]).all()
-        others.append(other)
-    rows = [record, *others]
-    marks = [model.patcher.marks(record) for record in rows]
-    assert len({m.tobytes() for m in marks}) > 1, "the substitutions must move patches"
-    with torch.no_grad():
-        logits = model(**make_batch(rows, marks).inputs()).logits
-    moved = (logits[1:] - logits[:1]).abs().amax(-1)  # (positions, 1 + l)
-    assert all(moved[n, j + 2 :].max() > 1e-2 for n, j in enumerate(positions)), "later rows must move"
-    return max(float(moved[n, : j + 2].max()) for n, j in enumerate(positions))
 
 
 def rng(seed: int) -> np.random.Generator:
@@ -79,9 +53,9 @@ def test_attention_that_reads_later_blocks_fails_this_check(make_model, records)
 def test_a_decoder_that_reads_the_open_patch_fails_this_check(make_model, records, monkeypatch) -> None:
     class Leaky(Patches):
         @classmethod
-        def from_starts(cls, starts: torch.Tensor, mask: torch.Tensor | None, ahead: int | None) -> Patches:
-            patches = Patches.from_starts(starts, mask, ahead)
-            return Patches(patches.ids, patches.ids, patches.count)  # patch_id(i) in place of patch_id(i+1) - 1
+        def from_starts(cls, *given: torch.Tensor | int | None) -> Patches:
+            patches = Patches.from_starts(*given)
+            return dataclasses.replace(patches, newest=patches.ids)  # patch_id(i) in place of patch_id(i+1) - 1
 
     model, record = make_model(), records(150)[0]
     positions = list(range(0, 140, 7))
@@ -94,9 +68,9 @@ def test_a_length_feature_on_bytes_fails_this_check(make_model, records, monkeyp
     """The length of an open patch tells where the next one starts, which depends on bytes to come."""
     plain = Patches.distance
 
-    def leaky(patches: Patches, length: int) -> torch.Tensor:
-        lengths = torch.gather(patches.lengths(length), 1, patches.ids.clamp_min(0))
-        return torch.where(patches.ids >= 0, lengths - plain(patches, length), 0)  # distance to the patch's end
+    def leaky(patches: Patches) -> torch.Tensor:
+        lengths = torch.gather(patches.lengths(), 1, patches.ids.clamp_min(0))
+        return torch.where(patches.ids >= 0, lengths - plain(patches), 0)  # distance to the patch's end
 
     monkeypatch.setattr(Patches, "distance", leaky)
     model, record = make_model(), records(150)[0]
@@ -104,15 +78,22 @@ def test_a_length_feature_on_bytes_fails_this_check(make_model, records, monkeyp
 
 
 @each_family
+def test_causality_holds_with_every_branch_and_position(make_model, records, family: str) -> None:
+    sections = {"positions": {"codon": True, "sinusoidal": True}, "branches": {"motif": 2, "structure": True}}
+    model, record = make_model(family=family, sections=sections), records(150)[0]
+    assert largest_leak(model, record, list(range(0, 150, 6)), rng(0)) < TOLERANCE
+
+
+@each_family
 def test_gradients_of_a_logit_stop_at_its_byte(make_model, records, family: str) -> None:
     model, record = make_model(family=family), records(80)[0]
     batch = make_batch([record], [model.patcher.marks(record)])
     for row in (0, 1, 40, 80):
-        offset = torch.zeros(1, 81, 32, requires_grad=True)
-        model(**batch.inputs(), embedding_offset=offset).logits[0, row].square().sum().backward()
-        reach = offset.grad[0].abs().amax(-1)
-        assert reach[row] > 1e-3
-        assert reach[row + 1 :].sum() < 1e-4 * reach[row]
+        letters = torch.full((1, 81, 5), 0.2, requires_grad=True)
+        model(**batch.inputs(), letters=letters).logits[0, row].square().sum().backward()
+        reach = letters.grad[0].abs().amax(-1)
+        assert reach[row] > 1e-3 or not row  # BOS is no letter
+        assert reach[row + 1 :].sum() < 1e-4 * reach[row] + 1e-7
 
 
 @each_family

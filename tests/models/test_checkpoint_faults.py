@@ -95,6 +95,12 @@ def test_unknown_config_keys_come_with_the_nearest_one(saved: Path) -> None:
         ({"shel": {}}, "unknown key 'shel'; did you mean 'shell'"),
         ({"shell": {**whole["shell"], "windo": 3}}, "windo: unknown key; did you mean 'window'"),
         ({"backbone": {**whole["backbone"], "layer": 3}}, "layer: unknown key; did you mean 'layers'"),
+        ({"positions": {**whole["positions"], "rotry": True}}, "rotry: unknown key; did you mean 'rotary'"),
+        ({"branches": {**whole["branches"], "motifs": 2}}, "motifs: unknown key; did you mean 'motif'"),
+        ({"merge": {**whole["merge"], "were": "each"}}, "were: unknown key; did you mean 'where'"),
+        ({"head": {**whole["head"], "per_bas": True}}, "per_bas: unknown key; did you mean 'per_base'"),
+        ({"head": {"tasks": {"a": {"kindd": "regression"}}}}, "tasks.a.kindd: unknown key; did you mean 'kind'"),
+        ({"head": {"kind": "multi_task"}}, "a multi-task head has no tasks"),
         ({"model_type": "bert"}, "model_type 'bert' is unknown"),
         ({"model_type": []}, "is unknown"),
         ({"head": {**whole["head"], "kind": "masked_lm"}}, "a causal shell has the head causal_lm"),
@@ -119,7 +125,7 @@ def test_a_part_of_a_config_of_another_kind_is_refused(saved: Path, key: str, va
     assert caught.value.exit_code == 6
 
 
-@pytest.mark.parametrize("key", ["shell", "positions", "merge", "backbone", "head", "format_version"])
+@pytest.mark.parametrize("key", ["shell", "positions", "branches", "merge", "backbone", "head", "format_version"])
 def test_a_config_without_one_of_its_parts_is_refused(saved: Path, key: str) -> None:
     config = json.loads((saved / "config.json").read_text())
     del config[key]

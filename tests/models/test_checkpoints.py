@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_batches import FAMILIES, PAIRS, batch_of
 from transformers import (
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
@@ -17,7 +18,8 @@ import genomelm.models
 from genomelm.errors import UsageError
 from genomelm.models import GenomeModel, HyenaGLTForCausalLM, HyenaGLTForRegression, load_model
 from genomelm.models.classes import CLASSES
-from genomelm.models.config import HEAD_KINDS
+from genomelm.models.config import CLASS_ENDINGS, HEAD_KINDS
+from genomelm.models.families import CONFIGS
 
 HEAD = {"outputs": 2, "task": "coding", "mean": 1.5, "scale": 0.25}
 AUTO = {
@@ -39,20 +41,21 @@ def test_saving_and_loading_keeps_logits_class_config_and_patcher(make_model, re
     objective = "masked" if kind == "masked_lm" else "causal"
     model, made = make_model(kind, HEAD, family=family, objective=objective).train(), records(50, 31)
     model.save_pretrained(tmp_path / "model")
-    loaders = [type(model).from_pretrained, load_model, *([AUTO[kind].from_pretrained] if kind in AUTO else [])]
-    for load in loaders:
+    autos = [AutoModel, *([AUTO[kind]] if kind in AUTO else [])]
+    for load in (type(model).from_pretrained, load_model, *(auto.from_pretrained for auto in autos)):
         loaded = load(str(tmp_path / "model"))
         assert type(loaded) is type(model)
         assert not loaded.training
         assert loaded.patcher.fingerprint == model.patcher.fingerprint
-        for part in ("shell", "backbone", "head", "format_version"):
+        for part in (*model.config.sections(), "format_version"):
             assert getattr(loaded.config, part) == getattr(model.config, part)
         assert torch.equal(logits(loaded, made), logits(model.eval(), made))
     assert loaded.config.head["task"] == "coding"
 
 
 def test_each_family_has_a_class_for_each_head() -> None:
-    assert len(CLASSES) == 12
+    assert set(CLASSES) == {(model_type, kind) for model_type in CONFIGS for kind in CLASS_ENDINGS}
+    assert set(HEAD_KINDS) < set(CLASS_ENDINGS)
     for (model_type, kind), model in CLASSES.items():
         assert (model.config_class.model_type, model.head_kind) == (model_type, kind)
         assert getattr(genomelm.models, model.__name__) is model
@@ -79,7 +82,12 @@ def test_a_saved_model_saves_again_over_itself(make_model, records, tmp_path) ->
 
 
 @pytest.mark.parametrize(
-    ("family", "own"), [("hyena_glt", {"order"}), ("gryphon", {"block", "state", "random_blocks", "seed"})]
+    ("family", "own"),
+    [
+        ("hyena_glt", {"order"}),
+        ("gryphon", {"block", "state", "random_blocks", "seed"}),
+        ("transformer", {"positions", "rezero", "classic"}),
+    ],
 )
 def test_the_directory_holds_the_whole_config_safetensors_and_the_patcher(make_model, tmp_path, family, own) -> None:
     path = tmp_path / "model"

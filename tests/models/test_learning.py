@@ -8,7 +8,8 @@ from small_batches import batch_of, bits_of, each_family, each_kind, each_model,
 from genomelm.models import GenomeModel
 from genomelm.models.encoding import Batch
 from genomelm.models.heads import BITS
-from genomelm.training.evaluation import as_mean, mixers_of
+from genomelm.training.evaluation import mixers_of
+from genomelm.training.removals import as_mean
 
 STEPS = 300
 
@@ -34,6 +35,8 @@ def step(model: GenomeModel, optimizer: torch.optim.Optimizer, batch: Batch, lab
         ("hyena_glt", "masked", []),
         ("gryphon", "causal", []),
         ("gryphon", "masked", []),
+        ("transformer", "causal", []),
+        ("transformer", "masked", []),
     ],
 )
 def test_one_batch_overfits_to_a_twentieth_of_a_bit_per_base(make_model, records, family, objective, kmers) -> None:
@@ -62,8 +65,14 @@ def recall(model: GenomeModel, random: np.random.Generator, count: int) -> tuple
 
 @pytest.mark.parametrize(
     ("family", "backbone"),
-    [("hyena_glt", {}), ("gryphon", {"bigbird_blocks_per_layer": 0}), ("gryphon", {"s5_blocks_per_layer": 0})],
-    ids=["Hyena", "S5", "BigBird"],
+    [
+        ("hyena_glt", {}),
+        ("gryphon", {"bigbird_blocks_per_layer": 0}),
+        ("gryphon", {"s5_blocks_per_layer": 0}),
+        ("transformer", {}),
+        ("transformer", {"classic": True}),
+    ],
+    ids=["Hyena", "S5", "BigBird", "attention", "classic"],
 )
 def test_long_memory_is_the_mixers_and_boundaries_matter(make_model, family: str, backbone: dict) -> None:
     local = {"kmers": [], "encoder_layers": 1, "decoder_layers": 1}

@@ -2,12 +2,30 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from genomelm.errors import UsageError
 from genomelm.models.classes import CLASSES
-from genomelm.models.config import LANGUAGE_HEADS, GryphonSettings, HyenaGLTSettings, read_model_file
-from genomelm.models.families import config_of
+from genomelm.models.config import (
+    LANGUAGE_HEADS,
+    GryphonSettings,
+    HyenaGLTSettings,
+    TransformerSettings,
+    read_model_file,
+)
+from genomelm.models.families import HyenaGLTConfig, config_of
 from genomelm.settings import to_mapping
+
+PARAMETERS = {
+    "hyena_glt_small": (6.8e6, 7.6e6),
+    "transformer_small": (6.8e6, 7.6e6),
+    "cnn_small": (1.9e6, 2.1e6),
+    "cnn_small_masked": (1.9e6, 2.1e6),
+    "hyena_glt_small_32x": (11.5e6, 12.9e6),
+    "hyena_glt_base": (108e6, 112e6),
+    "hyena_glt_large": (335e6, 345e6),
+}
+"""Model files that are not for a laptop -> parameters, at least and at most; all others have less than a million."""
 
 SHIPPED = sorted((Path(__file__).parents[2] / "configs" / "models").glob("*.yaml"))
 
@@ -16,14 +34,44 @@ SHIPPED = sorted((Path(__file__).parents[2] / "configs" / "models").glob("*.yaml
 def test_each_model_file_of_the_repository_makes_a_model(path: Path) -> None:
     settings = read_model_file(path)
     config = config_of(settings)
-    model = CLASSES[config.model_type, LANGUAGE_HEADS[settings.shell.objective]](config)
+    with torch.device("meta"):
+        model = CLASSES[config.model_type, LANGUAGE_HEADS[settings.shell.objective]](config)
     assert (model.config.shell, model.config.backbone) == (to_mapping(settings.shell), to_mapping(settings.backbone))
     assert model.objective == settings.shell.objective
     assert path.stem.startswith(settings.family)
-    assert sum(p.numel() for p in model.parameters()) < 1e6
+    low, high = PARAMETERS.get(path.stem, (0, 1e6))
+    assert low < sum(p.numel() for p in model.parameters()) < high
 
 
-@pytest.mark.parametrize(("family", "kind"), [("hyena_glt", HyenaGLTSettings), ("gryphon", GryphonSettings)])
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("tiny", HyenaGLTConfig.tiny()),
+        ("small", HyenaGLTConfig.small()),
+        ("small_32x", HyenaGLTConfig.small(mean_patch=32)),
+        ("base", HyenaGLTConfig.base()),
+        ("large", HyenaGLTConfig.large()),
+    ],
+)
+def test_a_size_by_name_is_its_model_file(name: str, config: HyenaGLTConfig) -> None:
+    settings = read_model_file(SHIPPED[0].parent / f"hyena_glt_{name}.yaml")
+    assert config.to_dict() == config_of(settings).to_dict()
+
+
+def test_a_small_model_for_other_patches_is_refused() -> None:
+    with pytest.raises(UsageError, match="patches of 16 bases: choose 8 or 32"):
+        HyenaGLTConfig.small(mean_patch=16)
+
+
+def test_a_masked_size_reads_both_sides() -> None:
+    shell = HyenaGLTConfig.base().shell
+    assert HyenaGLTConfig.base("masked").shell == {**shell, "objective": "masked", "window": 3}
+
+
+@pytest.mark.parametrize(
+    ("family", "kind"),
+    [("hyena_glt", HyenaGLTSettings), ("gryphon", GryphonSettings), ("transformer", TransformerSettings)],
+)
 def test_a_family_alone_is_a_model_file(tmp_path: Path, family: str, kind: type) -> None:
     (tmp_path / "m.yaml").write_text(f"family: {family}\n")
     assert read_model_file(tmp_path / "m.yaml") == kind()
@@ -36,7 +84,7 @@ def test_a_family_alone_is_a_model_file(tmp_path: Path, family: str, kind: type)
         ("family: hyena\n", "family: 'hyena' is unknown; did you mean 'hyena_glt'?"),
         ("family: [gryphon]\n", "is unknown"),
         ("family: 3\n", "family: 3 is unknown"),
-        ("shell: {}\n", "family: None is unknown; choose hyena_glt or gryphon"),
+        ("shell: {}\n", "family: None is unknown; choose hyena_glt or gryphon or transformer or cnn"),
         ("- gryphon\n", "family: None is unknown"),
         ("", "family: None is unknown"),
         ("family: gryphon\nbackbone: {blok: 4}\n", "backbone.blok: unknown key; did you mean 'block'?"),

@@ -33,30 +33,30 @@ def as_tensors(batch: PatchBatch) -> tuple[torch.Tensor, torch.Tensor]:
 @given(batches())
 def test_tensors_and_numpy_agree_on_every_byte_and_patch(batch: PatchBatch) -> None:
     starts, mask = as_tensors(batch)
-    patches, real, length = Patches.from_starts(starts, mask), batch.byte_mask, mask.shape[1]
+    patches, real = Patches.from_starts(starts, mask), batch.byte_mask
     assert patches.count == batch.patch_counts.max()
     assert (patches.ids.numpy()[real] == batch.patch_ids()[real]).all()
     assert (patches.ids.numpy()[~real] == -1).all()
     assert (patches.newest.numpy()[real] == batch.decoder_ids()[real]).all()
-    assert (patches.lengths(length).numpy() == batch.patch_lengths()).all()
+    assert (patches.lengths().numpy() == batch.patch_lengths()).all()
     for row, begins in enumerate(batch.starts()):
-        assert patches.first_byte(length)[row, : len(begins)].tolist() == begins.tolist()
+        assert patches.first_byte()[row, : len(begins)].tolist() == begins.tolist()
 
 
 @given(batches())
 def test_byte_to_patch_to_byte_gives_back_every_coordinate(batch: PatchBatch) -> None:
     starts, mask = as_tensors(batch)
     patches, length = Patches.from_starts(starts, mask), mask.shape[1]
-    first = torch.gather(patches.first_byte(length), 1, patches.ids.clamp_min(0))
+    first = torch.gather(patches.first_byte(), 1, patches.ids.clamp_min(0))
     here = torch.arange(length).expand_as(patches.ids)
-    assert torch.equal((first + patches.distance(length))[mask], here[mask])
+    assert torch.equal((first + patches.distance())[mask], here[mask])
 
 
 @given(batches())
 def test_no_byte_reads_a_patch_that_is_open_or_to_come(batch: PatchBatch) -> None:
     starts, mask = as_tensors(batch)
-    patches, length = Patches.from_starts(starts, mask), mask.shape[1]
-    ends = patches.first_byte(length) + patches.lengths(length)  # one past each patch's last byte
+    patches = Patches.from_starts(starts, mask)
+    ends = patches.first_byte() + patches.lengths()  # one past each patch's last byte
     for row, i in mask.nonzero().tolist():
         newest = int(patches.newest[row, i])
         assert newest < 0 or ends[row, newest] <= i + 1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from genomelm.errors import UsageError
-from genomelm.models.model import check_patcher
+from genomelm.models.patcher_check import check_patcher
 from genomelm.patching.codes import Scale
 from genomelm.patching.config import PatcherConfig
 from genomelm.patching.count_model import CountModel

@@ -130,30 +130,32 @@ def test_padding_has_no_part_in_the_effect() -> None:
     before = made(states[:2], ids[:2], mask[:2], references=1)
     other = torch.where(mask[..., None], states, 1e3)
     assert torch.equal(made(other[:2], ids[:2], mask[:2], references=1), before)
-    torch.testing.assert_close(made(states[:2, :9], ids[:2, :9], mask[:2, :9], 1), before)
+    torch.testing.assert_close(made(states[:2, :9], ids[:2, :9], mask[:2, :9], references=1), before)
 
 
 def test_answers_are_in_the_labels_units_and_the_loss_in_their_deviations() -> None:
     states, ids, mask = states_of("GATTACA", "GATCACA", "GATTAC")
     plain, scaled = head(outputs=2), head(outputs=2, scale=4.0, mean=7.0)
-    found = scaled(states, ids, mask, 1)
-    torch.testing.assert_close(found, plain(states, ids, mask, 1) * 4)  # no mean: equal alleles have no effect
+    found = scaled(states, ids, mask, references=1)
+    torch.testing.assert_close(
+        found, plain(states, ids, mask, references=1) * 4
+    )  # no mean: equal alleles have no effect
     labels = torch.tensor([[1.0, -2.0], [0.5, 3.0]])
     expected = ((found - labels) / 4).square().mean()
-    torch.testing.assert_close(scaled.loss(states, ids, mask, labels, 1), expected)
+    torch.testing.assert_close(scaled.loss(states, ids, mask, labels, references=1), expected)
     single = head(scale=4.0)
-    flat = ((single(states, ids, mask, 1)[:, 0] - labels[:, 0]) / 4).square().mean()
-    torch.testing.assert_close(single.loss(states, ids, mask, labels[:, 0], 1), flat)
+    flat = ((single(states, ids, mask, references=1)[:, 0] - labels[:, 0]) / 4).square().mean()
+    torch.testing.assert_close(single.loss(states, ids, mask, labels[:, 0], references=1), flat)
 
 
 def test_rows_without_padding_need_no_mask() -> None:
     made = head()
     states, ids, mask = states_of("GATTACA", "GATCACA")
-    assert torch.equal(made(states, ids, None, 1), made(states, ids, mask, 1))
+    assert torch.equal(made(states, ids, None, references=1), made(states, ids, mask, references=1))
 
 
 def test_dropout_acts_in_training_only() -> None:
     made = head(dropout=0.5)
-    inputs = (*states_of("GATTACA", "GATCACA"), 1)
-    assert torch.equal(made(*inputs), made(*inputs))
-    assert not torch.equal(made.train()(*inputs), made(*inputs))
+    inputs = states_of("GATTACA", "GATCACA")
+    assert torch.equal(made(*inputs, references=1), made(*inputs, references=1))
+    assert not torch.equal(made.train()(*inputs, references=1), made(*inputs, references=1))

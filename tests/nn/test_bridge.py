@@ -88,3 +88,27 @@ def test_bf16_stays_near_float32_over_a_patch_of_two_thousand_bytes() -> None:
     exact = reference.segment_attention(query, key, value, ids)
     rough = bridge.segment_attention(query.bfloat16(), key.bfloat16(), value.bfloat16(), ids)
     assert (rough - exact).abs().max() < 0.03
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_bytes_of_one_row_may_have_their_patches_in_several(window: int) -> None:
+    """Two rows of bytes hold five records, each with a row of patches; one record has none."""
+    row = torch.tensor([[0, 0, 0, 0, 1, 1, 1], [2, 2, 2, 3, 3, 4, 4]])
+    ids = torch.tensor([[0, 0, 1, -1, 0, 1, 2], [0, 1, 1, -1, -1, 0, 0]])
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(*shape, 2, 4, requires_grad=True) for shape in ((5, 3), (2, 7), (2, 7)))
+    upstream, results = torch.randn(5, 3, 2, 4), []
+    for attention in (bridge.segment_attention, reference.segment_attention):
+        y = attention(query, key, value, ids, row)
+        results.append((y, *torch.autograd.grad((y * upstream).sum(), (query, key, value))))
+    assert_same(results)
+    alone = bridge.segment_attention(query[1:2], key[:1, 4:], value[:1, 4:], ids[:1, 4:])
+    torch.testing.assert_close(results[0][0][1:2], alone)
+    query, key, value = (torch.randn(*shape, 2, 4, requires_grad=True) for shape in ((2, 7), (5, 4), (5, 4)))
+    upstream, results = torch.randn(2, 7, 2, 4), []
+    for attention in (bridge.windowed_attention, reference.windowed_attention):
+        y = attention(query, key, value, ids - 1, window, row)
+        results.append((y, *torch.autograd.grad((y * upstream).sum(), (query, key, value))))
+    assert_same(results)
+    alone = bridge.windowed_attention(query[:1, 4:], key[1:2], value[1:2], ids[:1, 4:] - 1, window)
+    torch.testing.assert_close(results[0][0][:1, 4:], alone)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from genomelm.nn.fftconv import causal_conv, two_sided_conv
+from genomelm.nn.fftconv import causal_conv, extended_conv, portable, two_sided_conv
 from genomelm.nn.fftconv.reference import causal_conv as reference
 from genomelm.nn.fftconv.reference import two_sided_conv as two_sided_reference
 
@@ -164,9 +164,38 @@ def saved_bytes(conv, *inputs: torch.Tensor) -> int:
     return sum(sizes.values())
 
 
-def test_both_sides_keep_as_much_for_the_backward_pass_as_one() -> None:
-    signal, taps, back_taps = two_sided(100, 100, 100)
-    causal = saved_bytes(causal_conv, signal, taps)
-    # 256 points of padded signal and taps, 129 complex ones of their spectra.
-    assert causal == 3 * (2 + 1) * (256 * 4 + 129 * 8)
-    assert saved_bytes(two_sided_conv, signal, taps, back_taps) == causal
+def test_the_backward_pass_keeps_signal_and_taps_and_no_spectra() -> None:
+    signal, taps, back_taps = two_sided(100, 80, 90)
+    assert saved_bytes(causal_conv, signal, taps) == signal.nbytes + taps.nbytes
+    assert saved_bytes(two_sided_conv, signal, taps, back_taps) == signal.nbytes + taps.nbytes + back_taps.nbytes
+    past = torch.randn(2, 30, 3)
+    whole = signal.nbytes + past.nbytes
+    assert saved_bytes(extended_conv, signal, past, taps) == whole + taps.nbytes
+    half = signal.detach().bfloat16()
+    assert saved_bytes(causal_conv, half, taps) == half.nbytes + taps.nbytes
+
+
+@pytest.mark.parametrize("points", [1, 2 * 256, 3 * 256, 4 * 256])
+def test_blocks_of_channels_are_all_channels_at_once(monkeypatch, points: int) -> None:
+    inputs = two_sided(101, 90, 70)
+    upstream, results = torch.randn(2, 101, 3), []
+    for limit in (portable.BLOCK, points):
+        monkeypatch.setattr(portable, "BLOCK", limit)
+        y = two_sided_conv(*inputs)
+        results.append((y, *torch.autograd.grad((y * upstream).sum(), inputs)))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+    assert len(portable._blocks(inputs[0], 256)) == (2 if points == 4 * 256 else 3)
+
+
+@pytest.mark.parametrize("before", [0, 1, 31, 200])
+@pytest.mark.parametrize("length", [1, 2, 33, 128])
+@pytest.mark.parametrize("lags", [1, 40, 500])
+def test_rows_after_a_past_are_those_of_the_whole(before: int, length: int, lags: int) -> None:
+    whole, taps = signal_and_taps(before + length, lags)
+    upstream = torch.randn(2, length, 3)
+    results = []
+    for y in (extended_conv(whole[:, before:], whole[:, :before], taps), reference(whole, taps)[:, before:]):
+        results.append((y, *torch.autograd.grad((y * upstream).sum(), (whole, taps))))
+    for ours, theirs in zip(*results, strict=True):
+        assert (ours - theirs).abs().max() <= 1e-5 * theirs.double().pow(2).mean().sqrt() + 1e-6

@@ -71,3 +71,12 @@ def test_gradients_reach_exactly_the_kmers_that_occur() -> None:
     index = {w: sum("ACGTN".index(c) * 5 ** (2 - j) for j, c in enumerate(w)) for w in wanted}
     assert used.nonzero()[:, 0].tolist() == sorted(index.values())
     assert {w: int(used[i]) for w, i in index.items()} == wanted
+
+
+def test_mixtures_at_letters_are_the_table_itself() -> None:
+    layer = table((1, 2, 4))
+    ids = torch.from_numpy(encode("ACGTNACGGTTTGA"))
+    weights = (ids[:, None] == torch.tensor([ord(letter) for letter in "ACGTN"])).float()
+    both = torch.stack([weights, weights.roll(3, 0)])
+    torch.testing.assert_close(layer.mixed(both), layer(torch.stack([ids, ids.roll(3, 0)])))
+    assert not table(()).mixed(both).any()

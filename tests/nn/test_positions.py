@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from genomelm.nn.positions import PERIODS, phase_features, rotate
+from genomelm.nn.positions import PERIODS, phase_features, rotate, sinusoids
 
 FAR = [0, 1, 10_000, 2**24 + 1, 10**9, 10**9 + 1, 2**40]
 
@@ -59,3 +59,19 @@ def test_phases_return_after_each_period() -> None:
     for n, period in enumerate((3, 8, 21, 21, 147)):
         columns = [n, n + len(PERIODS)]
         torch.testing.assert_close(near[period:, columns], near[:-period, columns], atol=1e-5, rtol=0)
+
+
+def test_coordinates_that_rows_share_are_given_once_and_no_base_leaves_x_as_it_is() -> None:
+    x, places = torch.randn(3, 5, 2, 8), torch.tensor([0, 4, 9, 100, 10**9])
+    torch.testing.assert_close(rotate(x, places, 4096.0), rotate(x, places.expand(3, 5), 4096.0))
+    assert rotate(x, places, None) is x
+
+
+def test_sinusoids_are_those_of_exact_arithmetic_at_far_coordinates_too() -> None:
+    places = torch.tensor(FAR)
+    found = sinusoids(places, 8, 4096.0)
+    for row, far in zip(found, FAR, strict=True):
+        for channel in range(4):
+            angle = math.fmod(far * 4096.0 ** (-channel / 4), 2 * math.pi)
+            assert abs(row[channel] - math.sin(angle)) < 1e-5
+            assert abs(row[channel + 4] - math.cos(angle)) < 1e-5

@@ -9,6 +9,7 @@ from genomelm.errors import UsageError
 from genomelm.nn.rows import Rows
 from genomelm.nn.s5 import S5Operator, StateSpace, monitor, reference
 from genomelm.nn.s5.initial import block_diagonal, block_sizes, eigenpairs, legs_normal
+from genomelm.nn.s5.irregular import scan_rows
 from genomelm.nn.s5.portable import CHUNK, hold, scan
 
 LENGTHS = [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 1, 101, CHUNK**2 - 1, CHUNK**2 + 1, 600]
@@ -16,9 +17,17 @@ LENGTHS = [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 1, 101, CHUNK**2 - 1, 
 TARGET = 16
 
 
-def make(width: int = 6, state: int = 40, target: int = TARGET, bidirectional: bool = False) -> S5Operator:
+def make(
+    width: int = 6, state: int = 40, target: int = TARGET, bidirectional: bool = False, irregular: bool = False
+) -> S5Operator:
     torch.manual_seed(state)
-    return S5Operator(width, state, target, bidirectional)
+    return S5Operator(width, state, target, bidirectional, irregular)
+
+
+def rows_of(*shape: int) -> Rows:
+    """Return rows of 1 to 90 bases, some past the length of the largest step."""
+    lengths = torch.randint(1, 91, shape, generator=torch.Generator().manual_seed(sum(shape)))
+    return Rows(lengths.cumsum(1) - lengths, lengths)
 
 
 def assert_near(ours: torch.Tensor, exact: torch.Tensor) -> None:
@@ -26,15 +35,18 @@ def assert_near(ours: torch.Tensor, exact: torch.Tensor) -> None:
     assert (ours - exact).abs().max() <= 1e-5 * exact.double().pow(2).mean().sqrt() + 1e-7
 
 
+@pytest.mark.parametrize("irregular", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("length", LENGTHS)
-def test_outputs_and_gradients_are_those_of_the_float64_recurrence(length: int, bidirectional: bool) -> None:
-    space = make(bidirectional=bidirectional).ssm
+def test_outputs_and_gradients_are_those_of_the_float64_recurrence(
+    length: int, bidirectional: bool, irregular: bool
+) -> None:
+    space = make(bidirectional=bidirectional, irregular=irregular).ssm
     parameters = dict(space.named_parameters())
     u, upstream = torch.randn(2, length, 6, requires_grad=True), torch.randn(2, length, 6)
-    wanted = [u, *parameters.values()]
+    wanted, lengths = [u, *parameters.values()], rows_of(2, length).lengths if irregular else None
     results = []
-    for y in (space(u)[0], reference.state_space(u, **parameters)):
+    for y in (space(u, None, lengths)[0], reference.state_space(u, **parameters, lengths=lengths)):
         results.append((y, *torch.autograd.grad((y * upstream).sum(), wanted)))
     assert results[0][0].dtype == torch.float32
     for ours, exact in zip(*results, strict=True):
@@ -58,6 +70,7 @@ def test_the_operator_gates_the_gelu_of_the_state_space(length: int, bidirection
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("length", LENGTHS)
+@torch.no_grad()
 def test_states_are_those_of_a_zero_padded_convolution(length: int, reverse: bool) -> None:
     decay, turn, _ = make().ssm.exponents()
     inputs = torch.randn(len(decay), 2, 3, length)
@@ -68,39 +81,70 @@ def test_states_are_those_of_a_zero_padded_convolution(length: int, reverse: boo
     size = 2 * length
     states = torch.fft.ifft(torch.fft.fft(signal, n=size) * torch.fft.fft(kernel, n=size))[..., :length]
     states = states.flip(-1) if reverse else states
-    assert_near(scan(inputs, decay, turn, reverse), torch.stack([states.real, states.imag], 1))
+    assert_near(scan(inputs, decay, turn, reverse)[0], torch.stack([states.real, states.imag], 1))
 
 
+@pytest.mark.parametrize("step", [1e-6, 1e-4, 1e-2, 0.1])
+@torch.no_grad()
+def test_65536_rows_are_scanned_as_the_float64_recurrence_and_a_convolution_have_them(step: float) -> None:
+    rate = torch.complex(torch.full((3,), -0.5), torch.tensor([0.3, 9.0, 28.0])).to(torch.complex128)
+    length, exponent = 65_536, rate * step
+    inputs = torch.randn(3, 2, 1, length, generator=torch.Generator().manual_seed(0))
+    signal = torch.complex(*inputs[:, :, 0].double().unbind(1))  # (n, p)
+    kernel = torch.exp(exponent[:, None] * torch.arange(length))
+    size = 2 * length
+    convolved = torch.fft.ifft(torch.fft.fft(signal, n=size) * torch.fft.fft(kernel, n=size))[:, :length]
+    factor, x, rows = np.exp(exponent.numpy()), np.zeros(3, complex), []
+    for row in signal.T.numpy():
+        x = factor * x + row
+        rows.append(x)
+    recurrent = torch.from_numpy(np.stack(rows, 1))
+    torch.testing.assert_close(convolved, recurrent, rtol=0, atol=1e-9 * float(recurrent.abs().max()))
+    every = torch.full((3, 1, length), 1.0, dtype=torch.float64)
+    decay, turn = exponent.real, exponent.imag
+    by_row = scan_rows(inputs, decay[:, None, None] * every, turn[:, None, None] * every)
+    for ours in (scan(inputs, decay, turn)[0], by_row):
+        for mine, exact in zip(torch.complex(*ours[:, :, 0].double().unbind(1)), recurrent, strict=True):
+            assert (mine - exact).abs().max() <= 1e-5 * exact.abs().pow(2).mean().sqrt()
+
+
+@pytest.mark.parametrize("irregular", [False, True])
 @pytest.mark.parametrize("target", [16, 512])
-def test_all_rows_at_once_are_random_cuts_are_single_steps(target: int) -> None:
-    operator = make(8, 64, target)
-    x = torch.randn(2, 300, 8)
+def test_all_rows_at_once_are_random_cuts_are_single_steps(target: int, irregular: bool) -> None:
+    operator = make(8, 64, target, irregular=irregular)
+    x, geometry = torch.randn(2, 300, 8), rows_of(2, 300)
+    lengths = geometry.lengths if irregular else None
+
+    def part(first: int, last: int) -> Rows:
+        return Rows(geometry.places[:, first:last], geometry.lengths[:, first:last])
+
     with torch.no_grad():
-        whole = operator(x)
-        exact = reference.state_space(x, **dict(operator.ssm.named_parameters()))
+        whole = operator(x, geometry)
+        exact = reference.state_space(x, **dict(operator.ssm.named_parameters()), lengths=lengths)
         cuts = sorted(torch.randperm(299)[:9].add(1).tolist())
         state, parts = operator.initial_state(2), []
         for first, last in zip([0, *cuts], [*cuts, 300], strict=True):
-            y, state = operator.extend(x[:, first:last], state)
+            y, state = operator.extend(x[:, first:last], part(first, last), state)
             parts.append(y)
         assert_near(torch.cat(parts, 1), whole)
         single, rows = operator.initial_state(2), []
-        for row in x.unbind(1):
-            y, single = operator.step(row, single)
+        for row in range(300):
+            y, single = operator.extend(x[:, row : row + 1], part(row, row + 1), single)
             rows.append(y)
-        assert_near(torch.stack(rows, 1), whole)
+        assert_near(torch.cat(rows, 1), whole)
         assert_near(single, state)
-        assert_near(operator.ssm(x)[0], exact)
+        assert_near(operator.ssm(x, None, lengths)[0], exact)
 
 
-def test_a_carried_state_passes_its_gradient_on() -> None:
-    space = make().ssm
-    u = torch.randn(1, 40, 6, requires_grad=True)
+@pytest.mark.parametrize("irregular", [False, True])
+def test_a_carried_state_passes_its_gradient_on(irregular: bool) -> None:
+    space = make(irregular=irregular).ssm
+    u, lengths = torch.randn(1, 40, 6, requires_grad=True), rows_of(1, 40).lengths
     upstream = torch.randn(1, 40, 6)
-    first, state = space(u[:, :23])
-    second, _ = space(u[:, 23:], state)
+    first, state = space(u[:, :23], None, lengths[:, :23])
+    second, _ = space(u[:, 23:], state, lengths[:, 23:])
     cut = torch.autograd.grad((torch.cat([first, second], 1) * upstream).sum(), [u, *space.parameters()])
-    whole = torch.autograd.grad((space(u)[0] * upstream).sum(), [u, *space.parameters()])
+    whole = torch.autograd.grad((space(u, None, lengths)[0] * upstream).sum(), [u, *space.parameters()])
     for ours, theirs in zip(cut, whole, strict=True):
         assert_near(ours, theirs)
 
@@ -127,15 +171,17 @@ def test_a_bidirectional_row_reads_all_rows() -> None:
     assert reach.min() > 0
 
 
+@pytest.mark.parametrize("irregular", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_padded_row_is_the_row_alone(bidirectional: bool) -> None:
-    operator = make(bidirectional=bidirectional)
-    lengths = [1, 16, 33, 90]
+def test_a_padded_row_is_the_row_alone(bidirectional: bool, irregular: bool) -> None:
+    operator = make(bidirectional=bidirectional, irregular=irregular)
+    lengths, rows = [1, 16, 33, 90], rows_of(4, 100)
     present = torch.arange(100) < torch.tensor(lengths)[:, None]
     x = torch.randn(4, 100, 6).masked_fill(~present[..., None], torch.nan).requires_grad_()
-    y = operator(x, Rows(present.cumsum(1) - 1, present.long()))
+    y = operator(x, Rows(rows.places, rows.lengths * present))
     for row, length in enumerate(lengths):
-        assert_near(y[row, :length], operator(x[row : row + 1, :length].detach())[0])
+        alone = Rows(rows.places[row : row + 1, :length], rows.lengths[row : row + 1, :length])
+        assert_near(y[row, :length], operator(x[row : row + 1, :length].detach(), alone)[0])
     gradient = torch.autograd.grad(y[present].sum(), x)[0]
     assert gradient[~present].abs().sum() == 0
     assert gradient[present].abs().amax(-1).min() > 0
@@ -306,7 +352,7 @@ def test_no_complex_number_enters_forward_or_backward(bidirectional: bool) -> No
     with Dtypes() as dtypes:
         operator(x).sum().backward()
         if not bidirectional:
-            operator.step(x[:, 0], operator.initial_state(2))
+            operator.extend(x[:, :1], None, operator.initial_state(2))
     assert {"bmm", "gelu_backward"} <= set(dtypes.seen)
     assert not any(dtype.is_complex for seen in dtypes.seen.values() for dtype in seen)
     assert all(parameter.dtype == torch.float32 for parameter in operator.parameters())
@@ -325,29 +371,39 @@ def test_the_state_stays_float32_under_autocast() -> None:
                 assert torch.equal(ours, theirs)
             y = operator(x.bfloat16())
             assert y.dtype == torch.bfloat16
-            assert operator.extend(x.bfloat16(), state)[1].dtype == torch.float32
+            assert operator.extend(x.bfloat16(), None, state)[1].dtype == torch.float32
     assert (y - whole).abs().max() < 0.03 * whole.abs().max()
 
 
 def saved_bytes(operator: S5Operator, length: int) -> int:
-    sizes = {}
+    """Return the bytes kept for the backward pass, without those of the weights and of the input."""
+    x, rows = torch.randn(1, length, operator.gate.in_features, requires_grad=True), rows_of(1, length)
+    sizes, known = {}, {t.untyped_storage().data_ptr() for t in (x, rows.lengths, *operator.parameters())}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    x = torch.randn(1, length, 6, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        y = operator(x)
+        y = operator(x, rows)
     assert y.requires_grad
-    return sum(sizes.values())
+    return sum(size for place, size in sizes.items() if place not in known)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_memory_for_the_backward_pass_is_linear_in_rows(bidirectional: bool) -> None:
-    operator = make(bidirectional=bidirectional)
-    least, short, long = (saved_bytes(operator, length) for length in (1024, 2048, 4096))
-    assert 0 < long - short <= 2.01 * (short - least)
+def test_of_the_states_only_one_row_a_chunk_is_kept_for_the_backward_pass(bidirectional: bool) -> None:
+    width, state = 2, 64
+    operator = make(width, state, bidirectional=bidirectional)
+    short, long = (saved_bytes(operator, length) for length in (1024, 5120))
+    scans = 2 if bidirectional else 1
+    a_row = 4 * (scans * state / CHUNK + 6 * width)  # states, and what the skip, the GELU and the gate keep
+    assert 4 * scans * state / CHUNK < (long - short) / 4096 <= a_row + 1
+
+
+def test_irregular_steps_keep_no_states_for_the_backward_pass() -> None:
+    operator = make(2, 64, irregular=True)
+    short, long = (saved_bytes(operator, length) for length in (1024, 5120))
+    assert (long - short) / 4096 < 4 * 64 / 2
 
 
 @torch.no_grad()
@@ -371,7 +427,8 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UsageError, match="S5's state is 7"):
         S5Operator(4, state=7)
     both = make(bidirectional=True)
+    state = make().initial_state(1)
     with pytest.raises(UsageError, match="bidirectional"):
-        both.step(torch.zeros(1, 6), both.initial_state(1))
+        both.initial_state(1)
     with pytest.raises(UsageError, match="bidirectional"):
-        both.extend(torch.zeros(1, 3, 6), both.initial_state(1))
+        both.extend(torch.zeros(1, 3, 6), None, state)

@@ -3,6 +3,7 @@ import torch
 
 from genomelm.nn.fftconv import causal_conv
 from genomelm.nn.shortconv import ShortConv
+from genomelm.nn.shortconv.convolution import by_library, by_rows
 
 
 def naive(x: torch.Tensor, layer: ShortConv) -> torch.Tensor:
@@ -86,3 +87,50 @@ def test_a_centred_impulse_reaches_as_far_back_as_ahead() -> None:
     loud[:, 30] = 1
     change = (layer(loud) - layer(quiet))[0].abs().sum(-1)
     assert change.nonzero()[:, 0].tolist() == list(range(14, 47, 4))
+
+
+@pytest.mark.parametrize(("taps", "dilation"), [(1, 1), (3, 1), (9, 4), (2, 7)])
+def test_all_rows_at_once_are_random_cuts_are_single_rows(taps: int, dilation: int) -> None:
+    layer = make(taps, dilation)
+    x, upstream = torch.randn(2, 60, 4, requires_grad=True), torch.randn(2, 60, 4)
+    wanted = [x, *layer.parameters()]
+    whole = layer(x)
+    exact = (whole, *torch.autograd.grad((whole * upstream).sum(), wanted))
+    for cuts in ([], [1, 2, 30, 59], list(range(1, 60))):
+        state, parts = layer.initial_state(2), []
+        for first, last in zip([0, *cuts], [*cuts, 60], strict=True):
+            y, state = layer.extend(x[:, first:last], state)
+            parts.append(y)
+        y = torch.cat(parts, 1)
+        for ours, theirs in zip((y, *torch.autograd.grad((y * upstream).sum(), wanted)), exact, strict=True):
+            torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-5)
+    assert state.shape == (2, dilation * (taps - 1), 4)
+
+
+def test_the_state_does_not_hold_on_to_a_long_text() -> None:
+    layer = make(9, 4)
+    _, state = layer.extend(torch.randn(2, 1000, 4), layer.initial_state(2))
+    assert state.untyped_storage().nbytes() == state.nbytes == 2 * 32 * 4 * 4
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("taps", "dilation"), [(1, 1), (3, 1), (9, 4), (2, 7)])
+def test_both_ways_of_summing_are_the_same_sum(taps: int, dilation: int, bias: bool) -> None:
+    layer, x = make(taps, dilation), torch.randn(2, 60, 4)
+    given = layer.weight, layer.bias if bias else None, dilation
+    torch.testing.assert_close(by_rows(x, *given), by_library(x, *given), atol=1e-5, rtol=0)
+
+
+def test_a_centred_convolution_has_no_state_to_go_on_from() -> None:
+    layer = make(3, 1, centred=True)
+    with pytest.raises(AssertionError, match="not come yet"):
+        layer.extend(torch.zeros(1, 2, 4), torch.zeros(1, 2, 4))
+
+
+@pytest.mark.parametrize("taps", [14, 15, 19, 40])
+def test_bf16_with_many_taps_comes_to_an_end_near_float32(taps: int) -> None:
+    layer, x = make(taps, 1), torch.randn(2, 150, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16
+    assert (y - layer(x)).pow(2).mean().sqrt() <= 0.02 * layer(x).pow(2).mean().sqrt()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from genomelm.patching.breaks import Breaks
+from genomelm.patching.breaks import KEEP, Breaks
 from genomelm.patching.modes import NO_EDGES, Edges, edges_of, segment
 from genomelm.patching.rule import Rule
 
@@ -92,6 +92,12 @@ def best_by_recursion(g: np.ndarray, rule: Rule) -> list[int]:
     return starts
 
 
+def phase_at(breaks: Breaks, position: int) -> int:
+    """Return the phase that holds at a position: that of the last break with one, up to here; 0 before the first."""
+    known = zip(breaks.positions.tolist(), breaks.phases.tolist(), strict=True)
+    return next((phase for at, phase in reversed(list(known)) if at <= position and phase != KEEP), 0)
+
+
 def check_limits(g: np.ndarray, rule: Rule, breaks: Breaks) -> None:
     """Assert the limits of lengths and the frame, save in the first and last patch of each forced segment."""
     edges = edges_of(breaks, 0, len(g), rule.unit)
@@ -114,4 +120,4 @@ def check_limits(g: np.ndarray, rule: Rule, breaks: Breaks) -> None:
             assert counted % rule.multiple == 0
             assert start in forced or length % rule.multiple == 0
         if start not in forced:
-            assert (start - breaks.phase_at(start)) % rule.unit == 0
+            assert (start - phase_at(breaks, start)) % rule.unit == 0

@@ -21,7 +21,6 @@ def test_breaks_without_a_frame_keep_the_one_that_holds():
         part = both.between(12, 31)
         assert part.positions.tolist() == [15, 20, 25, 30]
         assert part.phases.tolist() == [2, 0, 0, 1]
-        assert [both.phase_at(k) for k in (0, 9, 10, 19, 20, 99)] == [0, 0, 2, 2, 0, 1]
 
 
 def test_at_one_position_the_phase_of_the_last_given_holds():
@@ -39,7 +38,6 @@ def test_merging_in_any_grouping_is_the_same(found):
         assert other.phases.tolist() == merged.phases.tolist()
 
 
-def test_no_breaks_hold_phase_zero():
+def test_no_breaks_are_empty():
     none = Breaks.none()
     assert len(none) == len(Breaks.merged()) == len(none.between(0, 10)) == len(none.held) == 0
-    assert none.phase_at(5) == 0

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genomelm.errors import InputError, IntegrityError, UsageError
+from genomelm.patching import count_model
 from genomelm.patching.count_model import CountModel
 from genomelm.seq.alphabet import encode, reverse_complement
 
@@ -69,6 +70,17 @@ def test_codes_that_are_looked_up_are_those_of_the_scores(sequence: str, before:
         scores, codes = model.scores(encode(sequence), context), model.codes(encode(sequence), context)
         assert codes.dtype == np.uint16
         assert codes.tolist() == model.scale.encode(scores).tolist()
+
+
+@pytest.mark.parametrize("block", [5, 6, 12, 13, 14])  # no shorter than the order
+def test_codes_do_not_depend_on_the_block_that_is_looked_up(model: CountModel, monkeypatch, block: int) -> None:
+    ids = encode("GATTACANGTTGCA")
+    for context in (None, encode("CAGGT")):
+        whole = model.codes(ids, context)
+        with monkeypatch.context() as patched:
+            patched.setattr(count_model, "BLOCK", block)
+            assert model.codes(ids, context).tolist() == whole.tolist()
+            assert model.codes(ids[:0], context).tolist() == whole[:1].tolist()
 
 
 def test_training_chunks_that_overlap_by_the_order_count_as_one_record(dna: np.ndarray, model: CountModel) -> None:

@@ -93,13 +93,13 @@ def test_scores_do_not_depend_on_the_batch_or_on_a_shared_reference(scorer, geno
 
 
 def test_both_strands_are_read_where_the_labels_hold_for_both(effect_model, genome, pairs):
-    assert scorer_for(effect_model, width=40).forward_only
+    assert not scorer_for(effect_model, width=40).both_strands
     model = with_head(effect_model, two_strands=True)
     both = scorer_for(model, width=40)
-    one = scorer_for(model, width=40, forward_only=True)
+    one = scorer_for(model, width=40, strands="forward")
     mean = (one.score(pairs) + one.score([other_strand(pair) for pair in pairs])) / 2
     assert np.abs(both.score(pairs) - mean).max() < 1e-5
-    assert scorer_for(model, window=WINDOW).forward_only
+    assert not scorer_for(model, window=WINDOW).both_strands
 
 
 def test_saturation_and_attribution_of_a_fixed_window_agree(effect_model, genome, tiny_fasta):

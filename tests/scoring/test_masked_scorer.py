@@ -163,7 +163,7 @@ def test_hidden_bases_of_windows_of_unequal_length_are_not_mixed_up(masked_model
 
 def test_attribution_saturation_and_score_give_a_substitution_one_number(masked_model, genome, tiny_fasta):
     window = Interval("c1", 300, 340)
-    saturated = genomelm.saturate(masked_model, tiny_fasta, window, window=window, forward_only=True)
+    saturated = genomelm.saturate(masked_model, tiny_fasta, window, window=window, strands="forward")
     attributed = genomelm.attribute(masked_model, [genome.fetch(window)])[0]
     assert np.abs(saturated - attributed).max() < 1e-5
     assert ((saturated == 0).sum(1) == 1).all()

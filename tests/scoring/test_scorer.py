@@ -123,7 +123,7 @@ def test_a_substitution_keeps_the_segmentation(language_model, pairs):
 
 
 def test_both_strands_are_the_mean_of_forward_and_reverse_complement(language_model, scorer, pairs):
-    one = LikelihoodScorer(language_model, width=64, forward_only=True)
+    one = LikelihoodScorer(language_model, width=64, strands="forward")
     flipped = [other_strand(pair) for pair in pairs]
     for pair in flipped:  # the change stands where it says
         changed = pair.ref[: pair.offset] + pair.alt[pair.offset : pair.offset + pair.alt_length]
@@ -203,7 +203,7 @@ def test_two_classes_score_the_second_against_the_first(task_models, genome, var
     config = copy.deepcopy(task_models[0].config)
     config.head = {**config.head, "outputs": 2}
     model = HyenaGLTForSequenceClassification(config, task_models[0].patcher).eval()
-    scorer = HeadScorer(model, width=64, forward_only=True)
+    scorer = HeadScorer(model, width=64, strands="forward")
     pair = scorer.pair(genome, variants[0])
     windows = read_pair(model, pair)
     with torch.no_grad():

@@ -29,6 +29,20 @@ def test_other_text_is_refused(text):
         Interval.parse(text)
 
 
+@given(BOUNDS, BOUNDS, st.sampled_from("+-"))
+def test_intervals_overlap_where_they_share_a_base(first, second, strand):
+    shared = bool(set(range(*first)) & set(range(*second)))
+    assert Interval("c", *first).overlaps(Interval("c", *second, strand)) == shared
+    assert not Interval("c", *first).overlaps(Interval("d", *first))
+
+
+def test_an_empty_interval_overlaps_nothing():
+    for place in (0, 3, 9):
+        empty, around = Interval("c", place, place), Interval("c", 0, 9)
+        for one, other in ((empty, around), (around, empty), (empty, empty)):
+            assert not one.overlaps(other)
+
+
 def test_bed_errors_carry_the_line(tmp_path):
     bed = tmp_path / "a.bed"
     bed.write_text("track x\n#c\nchr1\t0\t5\nchr1\t5\t9\tn\t0\t-\n\n")

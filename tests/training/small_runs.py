@@ -4,7 +4,15 @@ import dataclasses
 
 import torch
 
-from genomelm.models.config import GryphonBackboneConfig, GryphonSettings, HyenaConfig, HyenaGLTSettings, ShellConfig
+from genomelm.models.config import (
+    GryphonBackboneConfig,
+    GryphonSettings,
+    HyenaConfig,
+    HyenaGLTSettings,
+    ShellConfig,
+    TransformerSettings,
+)
+from genomelm.models.transformer_config import TransformerBackboneConfig
 from genomelm.training.config import TrainConfig
 from genomelm.training.pretrain import pretrain
 
@@ -18,6 +26,7 @@ GRYPHON = GryphonBackboneConfig(
 SETTINGS = {
     "hyena_glt": HyenaGLTSettings(shell=SHELL, backbone=HyenaConfig(layers=1, hidden=16)),
     "gryphon": GryphonSettings(shell=SHELL, backbone=GRYPHON),
+    "transformer": TransformerSettings(shell=SHELL, backbone=TransformerBackboneConfig(layers=1, heads=2, hidden=16)),
 }
 QUICK = TrainConfig(steps=12, batch_size=2, window=64, evaluate_every=4, checkpoint_minutes=0.0)
 LEARNS = TrainConfig(steps=150, batch_size=8, window=120, learning_rate=1e-2, latent_rate=1.0, evaluate_every=150)

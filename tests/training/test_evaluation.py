@@ -11,9 +11,10 @@ from small_runs import CPU, LEARNS, SETTINGS, run, settings_of
 from genomelm.models.encoding import make_batch
 from genomelm.models.heads import BITS
 from genomelm.seq.alphabet import MASK
-from genomelm.training.evaluation import as_mean, mixers_of, random_boundaries, window_bits
+from genomelm.training.evaluation import mixers_of, window_bits
 from genomelm.training.measure import measure, measure_long
 from genomelm.training.pretrain import new_model
+from genomelm.training.removals import as_mean, random_boundaries
 from genomelm.training.windows import GenomeWindows
 
 
@@ -74,15 +75,20 @@ def cost_of(trained, modules) -> float:
 @pytest.mark.parametrize("objective", ["causal", "masked"])
 @pytest.mark.parametrize(
     ("family", "backbone"),
-    [("hyena_glt", {}), ("gryphon", {"bigbird_blocks_per_layer": 0}), ("gryphon", {"s5_blocks_per_layer": 0})],
-    ids=["hyena", "s5", "bigbird"],
+    [
+        ("hyena_glt", {}),
+        ("gryphon", {"bigbird_blocks_per_layer": 0}),
+        ("gryphon", {"s5_blocks_per_layer": 0}),
+        ("transformer", {}),
+    ],
+    ids=["hyena", "s5", "bigbird", "attention"],
 )
 def test_a_part_that_the_task_needs_costs_far_more_than_an_untrained_one(
     recall_site, tmp_path, family, backbone, objective
 ):
     settings = settings_of(family, objective, kmers=())
     settings = dataclasses.replace(settings, backbone=dataclasses.replace(settings.backbone, **backbone))
-    place, config = recall_site, dataclasses.replace(LEARNS, steps=200, batch_size=16, window=30, evaluate_every=200)
+    place, config = recall_site, dataclasses.replace(LEARNS, steps=300, batch_size=16, window=30, evaluate_every=300)
     fresh = new_model(settings, place.patcher, 1).eval()
     model, _ = run(place, tmp_path / "state", config, settings)
     windows = GenomeWindows(place.genome, place.store, place.patcher, place.test, 30)
@@ -98,7 +104,11 @@ def test_a_part_that_the_task_needs_costs_far_more_than_an_untrained_one(
 
 
 def test_mixers_are_told_by_their_operators_names(causal, masked):
-    expected = {"genomelm_hyena_glt": {"hyena"}, "genomelm_gryphon": {"s5", "bigbird"}}
+    expected = {
+        "genomelm_hyena_glt": {"hyena"},
+        "genomelm_gryphon": {"s5", "bigbird"},
+        "genomelm_transformer": {"attention"},
+    }
     for model in (causal.model, masked.model):
         found = mixers_of(model)
         assert found.keys() == expected[model.config.model_type]

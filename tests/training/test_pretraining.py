@@ -36,12 +36,12 @@ def stop_at(monkeypatch):
     def arrange(at: int, number: int = signal.SIGTERM) -> None:
         calls = []
 
-        def interrupted(self, *arguments):
+        def interrupted(self, *arguments, **options):
             calls.append(arguments)
             if len(calls) == at:
                 os.kill(os.getpid(), number)
                 monkeypatch.setattr(GenomeWindows, "random_batch", original)
-            return original(self, *arguments)
+            return original(self, *arguments, **options)
 
         monkeypatch.setattr(GenomeWindows, "random_batch", interrupted)
 
@@ -67,7 +67,8 @@ def test_an_interrupted_run_ends_with_the_same_weights_bit_for_bit(site, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("family", "objective"), [("hyena_glt", "masked"), ("gryphon", "causal"), ("gryphon", "masked")]
+    ("family", "objective"),
+    [("hyena_glt", "masked"), ("gryphon", "causal"), ("gryphon", "masked"), ("transformer", "causal")],
 )
 def test_other_models_are_resumed_as_exactly(site, masked_site, tmp_path, stop_at, family, objective):
     place, settings = site if objective == "causal" else masked_site, settings_of(family, objective)

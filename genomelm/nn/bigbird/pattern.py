@@ -60,11 +60,11 @@ class BlockPattern:
     def _keys(self) -> list[int]:
         return [counter_seed("bigbird", self.seed, self.layer, head) for head in range(self.heads)]
 
-    def key_blocks(self, blocks: int, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the key blocks of every query block.
+    def key_blocks(self, blocks: int, counts: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the key blocks of every query block, or (causal) of those from `first` on.
 
         Args:
-            blocks: number of blocks of the batch, n.
+            blocks: number of blocks of the batch, n; n less `first` where that is given below.
             counts: (b,) int64, blocks of each record; read by the bidirectional pattern only, and its device is used.
 
         Returns:
@@ -73,7 +73,7 @@ class BlockPattern:
             nothing.
         """
         device = counts.device
-        own = torch.arange(blocks, device=device)[:, None]  # (n, 1)
+        own = torch.arange(first, blocks, device=device)[:, None]  # (n, 1)
         if self.bidirectional:
             limit = torch.maximum(counts[:, None, None, None], own + 1)  # (b, 1, n, 1): blocks available
             before = self.window // 2
@@ -91,17 +91,21 @@ class BlockPattern:
         fixed_block = torch.where(slot <= shared, slot - 1, near).where(slot > 0, own)
         # What any block can want: bidirectional, global blocks or the record's end may take the window but for own.
         draws = max(self.random + (self.window - 1 if self.bidirectional else 0), 1)
-        drawn = self._draw(limit - fixed, total - fixed, draws)
+        drawn = self._draw(limit - fixed, total - fixed, draws, first)
         drawn = drawn + torch.where(drawn < low - shared, shared, high - low + shared)
         place = (slot - fixed).clamp(0, draws - 1).expand(*drawn.shape[:3], -1)
         chosen = torch.where(slot < fixed, fixed_block, drawn.gather(-1, place))
         return torch.where(slot < total, chosen, own), slot < total
 
-    def _draw(self, free: torch.Tensor, want: torch.Tensor, draws: int) -> torch.Tensor:
-        """Draw `want` <= draws distinct numbers below `free`, both (b or 1, 1, n, 1): (b or 1, h, n, draws) int64."""
+    def _draw(self, free: torch.Tensor, want: torch.Tensor, draws: int, first: int) -> torch.Tensor:
+        """Draw `want` <= draws distinct numbers below `free`, both (b or 1, 1, n, 1): (b or 1, h, n, draws) int64.
+
+        The n query blocks are those from `first` on.
+        """
         device = free.device
         stream = torch.tensor(self._keys, device=device)[:, None, None]
-        counter = torch.arange(free.shape[2], device=device)[:, None] * self.slots + torch.arange(draws, device=device)
+        own = torch.arange(first, first + free.shape[2], device=device)[:, None]
+        counter = own * self.slots + torch.arange(draws, device=device)
         bits = splitmix64(stream, counter)  # (h, n, draws)
         taken: list[torch.Tensor] = []
         for s in range(draws):

@@ -18,7 +18,7 @@ def attention(
     present: torch.Tensor,
     pattern: BlockPattern,
     block: int,
-    rotary_base: float,
+    rotary_base: float | None,
 ) -> torch.Tensor:
     """Let each patch attend over the blocks of `pattern` and (causal) over the means of closed groups of blocks.
 
@@ -31,7 +31,7 @@ def attention(
         present: (b, p) bool, real patches.
         pattern: key blocks of every block.
         block: patches of a block.
-        rotary_base: frequency base of the rotary angles.
+        rotary_base: frequency base of the rotary angles; None: positions are not told.
 
     Returns:
         (b, p, h, d); zeros where not present. A real patch reads itself, so no other row is empty.
@@ -73,11 +73,11 @@ def _both_ways(
     parts = []
     if dense:
         logits = q[:, :, :dense].flatten(2, 3) @ k.flatten(2, 3).transpose(-1, -2)  # (b, h, dense * block, p)
-        weight = _weights(logits, v.dtype, _bias(real.flatten(1)[:, None, None]))
+        weight = weights_of(logits, v.dtype, bias_of(real.flatten(1)[:, None, None]))
         parts.append((weight @ v.flatten(2, 3)).unflatten(2, (dense, -1)))
     if dense < q.shape[2]:
         keys, values, allowed = _gather(k, v, real, chosen[:, :, dense:], used[:, :, dense:])
-        parts.append(_weights(q[:, :, dense:] @ keys.transpose(-1, -2), v.dtype, _bias(allowed)) @ values)
+        parts.append(weights_of(q[:, :, dense:] @ keys.transpose(-1, -2), v.dtype, bias_of(allowed)) @ values)
     return torch.cat(parts, 2)
 
 
@@ -98,7 +98,7 @@ def _causal(
     earlier[:, :block] = earlier[:, :block].tril()  # slot 0 is the query's own block
     logits = torch.cat([q @ keys.transpose(-1, -2), q @ mean_keys.transpose(-1, -2)], -1)
     allowed = torch.cat([allowed, closed[:, None, :, None].expand(-1, q.shape[1], -1, 1, -1)], -1)
-    weight = _weights(logits, v.dtype, _bias(allowed), _bias(earlier))
+    weight = weights_of(logits, v.dtype, bias_of(allowed), bias_of(earlier))
     return weight[..., :reach] @ values + weight[..., reach:] @ mean_values
 
 
@@ -117,11 +117,11 @@ def _gather(
     return keys, values, (allowed & used[..., None]).flatten(-2)[..., None, :]
 
 
-def _bias(allowed: torch.Tensor) -> torch.Tensor:
+def bias_of(allowed: torch.Tensor) -> torch.Tensor:
     return torch.where(allowed, 0.0, LOW)
 
 
-def _weights(logits: torch.Tensor, dtype: torch.dtype, *biases: torch.Tensor) -> torch.Tensor:
+def weights_of(logits: torch.Tensor, dtype: torch.dtype, *biases: torch.Tensor) -> torch.Tensor:
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     for bias in biases:
         logits += bias
@@ -134,7 +134,7 @@ def _group_means(
     places: torch.Tensor,
     present: torch.Tensor,
     block: int,
-    rotary_base: float,
+    rotary_base: float | None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Mean keys and values (b, h, n, levels, d) that each block reads, and whether they exist: (b, n, levels) bool.
 

@@ -5,6 +5,10 @@ import math
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+KEPT = 4096
+"""Up to so many lags the network's inner states are kept for the backward pass; those of more are worked out again."""
 
 
 class ImplicitFilter(nn.Module):
@@ -45,6 +49,11 @@ class ImplicitFilter(nn.Module):
 
     def forward(self, length: int) -> torch.Tensor:
         """Return the taps of lags 0..length-1: (length, channels) float32."""
+        if length > KEPT and torch.is_grad_enabled():
+            return checkpoint(self._taps, length, use_reentrant=False, preserve_rng_state=False)
+        return self._taps(length)
+
+    def _taps(self, length: int) -> torch.Tensor:
         device = self.out.weight.device
         with torch.autocast(device.type, enabled=False):
             lag = torch.arange(length, device=device, dtype=torch.float32)

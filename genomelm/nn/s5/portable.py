@@ -6,7 +6,6 @@ z = lambda * step = decay + i turn, so its k-th power is exp(k decay) (cos(k tur
 
 import torch
 import torch.nn.functional as F
-from torch.autograd.function import once_differentiable
 
 CHUNK = 16
 """Rows of a chunk: inside it the recurrence is one matrix product. 8 to 32 are equally fast on a CPU."""
@@ -40,45 +39,27 @@ def powers(decay: torch.Tensor, turn: torch.Tensor, count: int) -> torch.Tensor:
     return torch.stack([size * angle.cos(), size * angle.sin()], 1).float()
 
 
-def scan(inputs: torch.Tensor, decay: torch.Tensor, turn: torch.Tensor, reverse: bool = False) -> torch.Tensor:
+def scan(
+    inputs: torch.Tensor,
+    decay: torch.Tensor,
+    turn: torch.Tensor,
+    reverse: bool = False,
+    carried: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Run x[t] = exp(z) x[t-1] + inputs[t] from x = 0 by chunks; time and memory are linear in p.
+
+    Inside chunks it is a product with a Toeplitz matrix of powers, and over chunks the same with exponent chunk * z.
 
     Args:
         inputs: (n, 2, b, p) float32, real and imaginary part.
         decay, turn: (n,) float64; float32 would turn a state of long memory by a wrong angle.
         reverse: x[t] = exp(z) x[t+1] + inputs[t] instead.
+        carried: what an earlier call gave for the same inputs: only the work inside chunks is then done again.
 
     Returns:
-        (n, 2, b, p) float32, the states.
+        states: (n, 2, b, p) float32.
+        carried: (n, 2, b, p / CHUNK) float32, the states that each chunk begins with; None where there is one chunk.
     """
-    return _Scan.apply(inputs, decay, turn, reverse)
-
-
-class _Scan(torch.autograd.Function):
-    """The gradient of a scan is the scan of the gradient, the other way round and turning back."""
-
-    @staticmethod
-    def forward(ctx, inputs, decay, turn, reverse):
-        states = _chunked(inputs, decay, turn, reverse)
-        ctx.save_for_backward(inputs, states, decay, turn)
-        ctx.reverse = reverse
-        return states
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, upstream):
-        inputs, states, decay, turn = ctx.saved_tensors
-        gradient = _chunked(upstream, decay, -turn, not ctx.reverse)
-        carried = states - inputs  # exp(z) x[t-1], whose derivative by z is itself
-        real, imaginary = gradient.unbind(1)
-        along, across = carried.unbind(1)
-        by_decay = (real * along + imaginary * across).sum((1, 2))
-        by_turn = (imaginary * along - real * across).sum((1, 2))
-        return gradient, by_decay.to(decay.dtype), by_turn.to(turn.dtype), None
-
-
-def _chunked(inputs: torch.Tensor, decay: torch.Tensor, turn: torch.Tensor, reverse: bool) -> torch.Tensor:
-    """Scan inside chunks by a Toeplitz matrix of powers, and over chunks by the same with exponent chunk * z."""
     n, _, b, p = inputs.shape
     chunk = min(CHUNK, p)
     count = -(-p // chunk)
@@ -88,15 +69,13 @@ def _chunked(inputs: torch.Tensor, decay: torch.Tensor, turn: torch.Tensor, reve
     products = torch.bmm(rows, _toeplitz(power[..., :chunk], reverse))
     parts = products.view(n, 2, b, count, 2, chunk)
     if count > 1:
-        if reverse:
-            handed = F.pad(_add_up(parts[..., :1])[:, :, :, 1:, 0], (0, 1))
-            decline = power[..., 1:].flip(-1)
-        else:
-            handed = F.pad(_add_up(parts[..., -1:])[:, :, :, :-1, 0], (1, 0))
-            decline = power[..., 1:]
-        carried = _chunked(handed, decay * chunk, turn * chunk, reverse)  # (n, 2, b, count)
+        if carried is None:
+            last = _add_up(parts[..., :1] if reverse else parts[..., -1:])[..., 0]  # of each chunk, (n, 2, b, count)
+            handed = F.pad(last[..., 1:], (0, 1)) if reverse else F.pad(last[..., :-1], (1, 0))
+            carried, _ = scan(handed, decay * chunk, turn * chunk, reverse)
+        decline = power[..., 1:].flip(-1) if reverse else power[..., 1:]
         products.baddbmm_(carried.reshape(n, -1, 1), decline.reshape(n, 1, 2 * chunk))
-    return _add_up(parts).view(n, 2, b, count * chunk)[..., :p]
+    return _add_up(parts).view(n, 2, b, count * chunk)[..., :p], carried
 
 
 def _add_up(parts: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,14 @@
+"""Options that several commands have, in the same words."""
+
+from typing import Annotated
+
+import typer
+
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")]
+RequireGpu = Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")]
+TorchThreads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: torch's).")]
+MaxMinutes = Annotated[
+    float | None,
+    typer.Option("--max-minutes", min=0, help="Checkpoint and stop with exit 75 after so many minutes."),
+]

@@ -1,0 +1,78 @@
+"""How each kind of filter is convolved: all rows at once, on both sides, and continued from a state.
+
+A filter is what its module returns, with channels last: taps (k, d), lag 0 first, or rates and amplitudes (2, m, d).
+"""
+
+import torch
+
+from genomelm.nn.fftconv import causal_conv, extended_conv, two_sided_conv
+from genomelm.nn.hyena.explicit import explicit_conv
+from genomelm.nn.hyena.modal import modal_conv
+
+
+class ImplicitForm:
+    """Taps at all lags, by FFT. Its state is the history, which grows."""
+
+    constant_state = False
+
+    def convolve(self, value: torch.Tensor, behind: torch.Tensor, ahead: torch.Tensor | None) -> torch.Tensor:
+        """Convolve (b, p, d); `ahead` is the filter of later rows, whose lag 0 is not counted."""
+        return causal_conv(value, behind) if ahead is None else two_sided_conv(value, behind, ahead)
+
+    def initial_state(self, value: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
+        """Return the state before the first row, for rows like those of value (b, 0, d)."""
+        return value
+
+    def extend(
+        self, value: torch.Tensor, behind: torch.Tensor, state: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Convolve (b, k, d) after the rows behind `state`; return it and the next state."""
+        return extended_conv(value, state, behind), torch.cat([state, value.to(state.dtype)], 1)
+
+
+class ExplicitForm:
+    """Few taps. Its state is as many rows as they reach back."""
+
+    constant_state = True
+
+    def convolve(self, value: torch.Tensor, behind: torch.Tensor, ahead: torch.Tensor | None) -> torch.Tensor:
+        """As ImplicitForm."""
+        if ahead is None:
+            return explicit_conv(value, behind, len(behind) - 1, 0)
+        return explicit_conv(value, torch.cat([ahead[1:].flip(0), behind]), len(behind) - 1, len(ahead) - 1)
+
+    def initial_state(self, value: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
+        """As ImplicitForm: (b, k - 1, d) zeros."""
+        return value.new_zeros(len(value), len(behind) - 1, value.shape[2])
+
+    def extend(
+        self, value: torch.Tensor, behind: torch.Tensor, state: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As ImplicitForm."""
+        rows = torch.cat([state, value], 1)
+        return explicit_conv(rows, behind, 0, 0), rows[:, value.shape[1] :].clone()
+
+
+class ModalForm:
+    """Sums of real poles. Its state is one number a pole."""
+
+    constant_state = True
+
+    def convolve(self, value: torch.Tensor, behind: torch.Tensor, ahead: torch.Tensor | None) -> torch.Tensor:
+        """As ImplicitForm."""
+        y = modal_conv(value, *behind)[0]
+        return y if ahead is None else y + modal_conv(value.flip(1), *ahead, lag_zero=False)[0].flip(1)
+
+    def initial_state(self, value: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
+        """As ImplicitForm: (b, d, m) float32 zeros."""
+        return value.new_zeros(len(value), value.shape[2], behind.shape[1], dtype=torch.float32)
+
+    def extend(
+        self, value: torch.Tensor, behind: torch.Tensor, state: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As ImplicitForm."""
+        return modal_conv(value, *behind, state)
+
+
+FORMS = {"short": ExplicitForm(), "medium": ExplicitForm(), "implicit": ImplicitForm(), "modal": ModalForm()}
+"""Kind of filter -> how it is convolved."""
