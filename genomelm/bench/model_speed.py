@@ -125,7 +125,13 @@ def windows(ids: np.ndarray, shape: Shape) -> Batch:
 
 def _facts(shape: Shape, device: torch.device, dtype: torch.dtype, compiled: bool) -> dict:
     facts = {field.name: getattr(shape, field.name) for field in dataclasses.fields(shape) if field.name != "config"}
-    return {"part": facts.pop("part"), "model": facts.pop("name"), **facts, **device_facts(device, str(dtype)[6:]), **_kernels(device, dtype, compiled)}
+    return {
+        "part": facts.pop("part"),
+        "model": facts.pop("name"),
+        **facts,
+        **device_facts(device, str(dtype)[6:]),
+        **_kernels(device, dtype, compiled),
+    }
 
 
 def _kernels(device: torch.device, dtype: torch.dtype, compiled: bool) -> dict:

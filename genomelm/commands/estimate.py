@@ -53,6 +53,8 @@ def estimate(
             "training_peak": found.memory,
         },
     }
+    if found.sparsity is not None:
+        facts["attention_left_out"] = found.sparsity
     if memory is not None:
         fits = largest_batch(config, int(memory * 2**30), length, mean_patch, kind, device)
         facts |= {"memory_gib": memory, "largest_batch": fits}
@@ -66,6 +68,8 @@ def estimate(
     print(f"training memory   {batch} x {length:,} bases, patches of {mean_patch}, {dtype}:")
     for name, size in facts["bytes"].items():
         print(f"  {name.replace('_', ' '):20}{size / 2**30:9.3f} GiB")
+    if found.sparsity is not None:
+        print(f"attention         leaves out {found.sparsity:.1%} of what dense attention reads")
     if memory is not None:
         print(f"in {memory:g} GiB         {fits:,} windows a step at most")
 

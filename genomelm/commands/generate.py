@@ -58,7 +58,7 @@ def generate(
     from genomelm.commands.model_input import open_model
     from genomelm.commands.progress import progress
     from genomelm.errors import UsageError
-    from genomelm.files import provenance, write_json, write_text
+    from genomelm.files import provenance, sha256, write_json, write_text
     from genomelm.models.generation import check_generates
     from genomelm.models.generation import generate as continued
     from genomelm.models.sampling import Sampling
@@ -105,6 +105,7 @@ def generate(
         "model": digest,
         "patching": loaded.patcher.fingerprint,
         "prompt": prompt_fasta.name if prompt_fasta else prompt or "",
+        "prompt_sha256": sha256(prompt_fasta) if prompt_fasta else None,
         "bases": bases,
         "count": count,
         "seed": seed,

@@ -9,7 +9,11 @@ from typing import ClassVar
 from genomelm.errors import UsageError
 from genomelm.models.cnn_config import CNNBackboneConfig, CNNShellConfig
 from genomelm.models.transformer_config import TransformerBackboneConfig
+from genomelm.seq.alphabet import ALPHABETS
 from genomelm.settings import from_mapping, read_yaml, setting
+
+MOST_KMERS = 1 << 24
+"""Rows of the largest exact k-mer table."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,13 @@ class ShellConfig:
                 f"shell.local_width is {self.local_width}, which does not split into {self.local_heads} heads of an "
                 f"even width (rotary positions turn pairs of channels): choose a multiple of {2 * self.local_heads}"
             )
+        letters = len(ALPHABETS[self.alphabet].columns)
+        for k in self.kmers:
+            if k < 1 or letters**k > MOST_KMERS or self.kmers.count(k) > 1:
+                raise UsageError(
+                    f"shell.kmers is {list(self.kmers)}: k = {k} would be a table of {letters}**{k} rows; give each k "
+                    f"once, from 1 on, with at most {MOST_KMERS:,} rows (DNA: up to 10, protein: up to 5)"
+                )
         if self.conjoined and (self.objective, self.alphabet) != ("masked", "dna"):
             raise UsageError(
                 f"shell.conjoined reads both strands of a window, which a {self.objective} model of {self.alphabet} "
@@ -87,6 +98,11 @@ class MergeConfig:
     weight: float = setting(0.03, "weight of the loss that drives the mean to its target", minimum=0)
 
     def __post_init__(self) -> None:
+        if self.where != "span" and (self.first or self.last):
+            raise UsageError(
+                f"merge.first and merge.last are {self.first} and {self.last}, which only merge.where span heeds; "
+                f"it is {self.where}: leave them out, or set merge.where to span"
+            )
         if not self.min <= self.mean <= self.max:
             raise UsageError(
                 f"merge.mean is {self.mean}, and merged patches have merge.min {self.min} to merge.max {self.max}: "

@@ -1,7 +1,7 @@
 """A training step on tensors without data: what it computes and holds, found from shapes alone.
 
 Nothing is allocated, so a model of any size runs at any length on any machine. Products of matrices and convolutions
-are counted as torch counts them, FFTs by formula; memory is every tensor's own, while it lives.
+are counted as torch counts them, attention kernels and FFTs by formula; memory is every tensor's own, while it lives.
 """
 
 import math
@@ -22,6 +22,16 @@ from genomelm.models.config import LANGUAGE_HEADS
 from genomelm.models.families import GenomeConfig
 from genomelm.models.model import GenomeModel
 from genomelm.nn.rows import bucket
+
+_ATEN = torch.ops.aten
+ATTENTION = {
+    _ATEN._scaled_dot_product_flash_attention_for_cpu: lambda query, key, *_, **__: 4 * _pairs(query, key),
+    _ATEN._scaled_dot_product_flash_attention_for_cpu_backward: lambda _, query, key, *__, **___: (
+        10 * _pairs(query, key)
+    ),
+}
+"""The CPU's attention kernels, which torch does not count -> operations as it counts those of CUDA's kernels: of all
+pairs, causal or not; two products forward, and backward the logits again and four products."""
 
 GRAIN = 512
 """Bytes that CUDA's allocator rounds each tensor up to."""
@@ -86,13 +96,22 @@ def dry_run(
         if model.is_conjoined:
             inputs["patch_starts_reverse"] = starts
         autocast = torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32)
-        with warnings.catch_warnings(), FlopCounterMode(display=False) as products, held:
+        with warnings.catch_warnings(), _counter() as products, held:
             warnings.simplefilter("ignore")  # about kernels, of which none runs
             with autocast:
                 loss = model(**inputs, labels=ids, return_logits=False).loss
             forward, saved = products.get_total_flops() + held.transforms, held.live
             loss.backward()
             return Counts(forward, products.get_total_flops() + held.transforms, saved, held.peak)
+
+
+def _counter() -> FlopCounterMode:
+    return FlopCounterMode(display=False, custom_mapping=ATTENTION)
+
+
+def _pairs(query: torch.Size, key: torch.Size) -> int:
+    """Return the pairs of (b, h, q, d) and (b, h, k, d), times their channels."""
+    return math.prod(query) * key[2]
 
 
 def _fill(model: nn.Module) -> None:

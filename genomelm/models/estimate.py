@@ -6,6 +6,7 @@ import torch
 
 from genomelm.models.dry_run import Counts, dry_run, model_without_data
 from genomelm.models.families import GenomeConfig
+from genomelm.nn.bigbird import BigBirdAttention
 
 MOMENTS = 2
 """Numbers that Adam keeps of each parameter."""
@@ -20,6 +21,8 @@ class Estimate:
         weights, optimizer: bytes of parameters and buffers, and of Adam's moments.
         counts: operations and memory of a step.
         bases: of a batch.
+        sparsity: share of what dense attention over a row's patches reads that BigBird attention leaves out, mean over
+            its layers; None without it.
     """
 
     parameters: int
@@ -28,6 +31,7 @@ class Estimate:
     optimizer: int
     counts: Counts
     bases: int
+    sparsity: float | None
 
     @property
     def memory(self) -> int:
@@ -51,6 +55,8 @@ def estimate(
     parameters = {id(p): p for p in model.parameters()}
     tables = {id(p): p for name, p in model.named_parameters() if ".kmers." in name}
     count = sum(p.numel() for p in parameters.values())
+    patches = 1 + -(-length // mean_patch)  # BOS is a patch
+    shares = [m.sparsity(patches).share for m in model.modules() if isinstance(m, BigBirdAttention)]
     buffers = sum(b.numel() * b.element_size() for b in model.buffers())
     return Estimate(
         parameters=count,
@@ -59,6 +65,7 @@ def estimate(
         optimizer=MOMENTS * 4 * count,
         counts=dry_run(config, batch, length, mean_patch, dtype, device),
         bases=batch * length,
+        sparsity=sum(shares) / len(shares) if shares else None,
     )
 
 

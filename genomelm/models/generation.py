@@ -183,18 +183,17 @@ def _read(
     number = np.full(VOCABULARY, -1)
     number[letters] = np.arange(len(letters))
     reader.take(np.array([[BOS]]), np.array([[True]]))
-    tail = np.zeros(0, np.int64)
     for ids in _chunks(prompt):
         reader.take(ids[None], follower.extend(ids)[None])
-        tail = np.concatenate([tail, ids])[-CHUNK:]
-    if sampling.repeat_penalty:
-        for letter in number[tail].tolist():
-            seen.add(letter)
+        if sampling.repeat_penalty:
+            for letter in number[ids].tolist():
+                seen.add(letter)
     return follower, seen
 
 
 def _chunks(prompt: np.ndarray | Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     for piece in [prompt] if isinstance(prompt, np.ndarray) else prompt:
+        piece = np.asarray(piece)
         if piece.dtype.kind not in "iu" or piece.ndim != 1 or (len(piece) and (piece.min() < 0 or piece.max() > 255)):
             raise InputError("a prompt is a row of ids of bytes, 0 to 255, without BOS or padding: encode the sequence")
         for begin in range(0, len(piece), CHUNK):

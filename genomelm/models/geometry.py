@@ -9,7 +9,12 @@ from functools import cached_property
 
 import torch
 
+from genomelm.errors import InputError
 from genomelm.nn.rows import padded_count
+
+
+UNSTARTED, PADDED_BEFORE = -1, -2
+"""In place of a number of patches: what is wrong with the flags or the mask."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,20 @@ class Patches:
             return cls._packed(starts, records, ahead)
         order = torch.cumsum(starts, 1) - 1  # (b, l+1)
         ids, newest = order[:, :-1], order[:, 1:] - 1
+        unstarted = ids[:, 0] < 0
         if mask is not None:
+            unstarted = unstarted & mask[:, 0]
             ids = torch.where(mask, ids, -1)
-        count = int(ids.max()) + 1 if ids.numel() else 0
-        if ahead is not None and ids.shape[1]:
+        # One number for all that is asked of the device: a GPU is waited for each time.
+        found = torch.where(unstarted.any(), UNSTARTED, ids.max() + 1)
+        if mask is not None:
+            found = torch.where((mask[:, 1:] & ~mask[:, :-1]).any(), PADDED_BEFORE, found)
+        count = int(found)
+        if count == PADDED_BEFORE:
+            raise InputError("attention_mask has padding before a byte: pad on the right")
+        if count == UNSTARTED:
+            raise InputError("a row's first byte starts no patch: patch_starts[:, 0] is True where there are bytes")
+        if ahead is not None:
             newest = torch.minimum(ids + ahead, ids.amax(1, keepdim=True))
         places = torch.arange(ids.shape[1], device=ids.device)
         newest = newest.clamp_max(max(count - 1, -1))

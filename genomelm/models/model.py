@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
-from genomelm.errors import UsageError
+from genomelm.errors import InputError, UsageError
 from genomelm.models.config import LANGUAGE_HEADS
 from genomelm.models.encoding import starts_of_rows
 from genomelm.models.families import GenomeConfig
@@ -78,7 +78,7 @@ class GenomeModel(PreTrainedModel):
         self.post_init()
 
     def _set_gradient_checkpointing(self, enable: bool = True, gradient_checkpointing_func=checkpoint, **more) -> None:
-        """Run blocks so that they are run again in the backward pass: never reentrant, which would lose their losses."""
+        """Let blocks run again in the backward pass; not the reentrant way, which would lose the losses of merging."""
         run = functools.partial(gradient_checkpointing_func, use_reentrant=False)
         super()._set_gradient_checkpointing(enable, run, **more)
 
@@ -209,6 +209,12 @@ class GenomeModel(PreTrainedModel):
             patch_starts = self.patch_starts(input_ids, mask)
             if places is not None:
                 patch_starts_reverse = self.patch_starts(turned_ids(input_ids, places), mask)
+        for starts in (patch_starts, *([] if patch_starts_reverse is None else [patch_starts_reverse])):
+            if input_ids.dim() != 2 or 0 in input_ids.shape or starts.shape != (len(input_ids), input_ids.shape[1] + 1):
+                raise InputError(
+                    f"patch starts have shape {tuple(starts.shape)}, and ids {tuple(input_ids.shape)}: give ids (b, l) "
+                    "of at least one byte, and flags (b, l+1)"
+                )
         inputs = ByteInputs(input_ids, mask, patch_starts, letters, codon_phase, conservation, records)
         losses: list[torch.Tensor] = []  # of the backbone, in training mode
         if places is None:

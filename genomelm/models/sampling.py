@@ -1,10 +1,11 @@
 """From a language model's logits to the next letter: the controls of sampling, as pure functions."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from genomelm.errors import NumericalError
+from genomelm.errors import NumericalError, UsageError
 from genomelm.settings import setting
 
 
@@ -21,6 +22,16 @@ class Sampling:
         0.0, "nats off a letter that would repeat a k-mer of the sequence so far (against tandem loops)", minimum=0
     )
     repeat_k: int = setting(12, "k of these k-mers", minimum=1)
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            *(("temperature", 0, math.inf), ("top_k", 0, math.inf), ("top_p", 0, 1)),
+            *(("repeat_penalty", 0, math.inf), ("repeat_k", 1, math.inf)),
+        ):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and least <= value <= most):
+                end = "" if most == math.inf else f" and at most {most}"
+                raise UsageError(f"{name} is {value}: give a finite number of at least {least}{end}")
 
 
 def probabilities(logits: np.ndarray, sampling: Sampling, repeats: np.ndarray | None = None) -> np.ndarray:

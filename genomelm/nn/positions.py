@@ -40,9 +40,9 @@ def rotate(x: torch.Tensor, coordinates: torch.Tensor, base: float | None) -> to
         return x
     half = x.shape[-1] // 2
     angle = _angles(coordinates, half, base)[..., None, :]
-    sine, cosine = angle.sin().to(x.dtype), angle.cos().to(x.dtype)
-    first, second = x[..., :half], x[..., half:]
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
+    sine, cosine = angle.sin(), angle.cos()
+    first, second = x[..., :half], x[..., half:]  # bf16 is turned in float32 and rounded once
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1).to(x.dtype)
 
 
 def sinusoids(coordinates: torch.Tensor, width: int, base: float) -> torch.Tensor:

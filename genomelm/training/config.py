@@ -16,7 +16,7 @@ class TrainConfig:
     batch_size: int = setting(8, "records a step", minimum=1)
     window: int = setting(1024, "bases a window (pretraining)", minimum=16)
     curriculum: tuple[int, ...] = setting(
-        (), "bases a window in equal shares of the steps, in order, at as many bases a step; empty: window (pretraining)"
+        (), "bases a window in equal shares of the steps, at as many bases a step; empty: window (pretraining)"
     )
     learning_rate: float = setting(4e-3, "peak learning rate", minimum=0)
     latent_rate: float = setting(0.25, "learning rate of the path through patches, as a share of the peak", minimum=0)

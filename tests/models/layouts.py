@@ -27,3 +27,14 @@ FORMS = {
 
 each_form = pytest.mark.parametrize("form", FORMS)
 each_objective = pytest.mark.parametrize("objective", ["causal", "masked"])
+
+GRYPHON_FORMS = {
+    "a": {},
+    "two of each": {"layers": 2, "s5_blocks_per_layer": 2, "bigbird_blocks_per_layer": 2},
+    "attention alone": {"layers": 2, "s5_blocks_per_layer": 0},
+    "states alone": {"bigbird_blocks_per_layer": 0},
+    "irregular": {"irregular": True},
+    "b": {"blueprint": "b", "s5_blocks_per_layer": 1, "layers": 2},
+    "b, irregular": {"blueprint": "b", "s5_blocks_per_layer": 1, "irregular": True},
+}
+"""The same of Gryphon: its backbone."""

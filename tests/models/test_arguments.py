@@ -5,7 +5,7 @@ import torch
 import transformers
 from small_batches import batch_of, labels_for
 
-from genomelm.errors import UsageError
+from genomelm.errors import InputError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,22 @@ def test_transformers_trainer_adds_no_argument(make_model, records, tmp_path) ->
     )
     transformers.Trainer(model, arguments, train_dataset=rows).train()
     assert not torch.equal(model.head.out.weight, before)
+
+
+def test_patch_starts_and_masks_that_are_no_geometry_are_told(make_model, records) -> None:
+    model = make_model()
+    given = batch_of(model, records(20, 12)).inputs()
+    starts, mask = given["patch_starts"], given["attention_mask"]
+    unstarted, hole = starts.clone(), mask.clone()
+    unstarted[1, 0] = False
+    hole[1, 3] = False
+    for changed, message in (
+        ({"attention_mask": mask.flip(1)}, "padding before a byte: pad on the right"),
+        ({"attention_mask": hole}, "padding before a byte: pad on the right"),
+        ({"patch_starts": unstarted}, "a row's first byte starts no patch"),
+        ({"patch_starts": torch.zeros_like(starts)}, "a row's first byte starts no patch"),
+        ({"patch_starts": starts[0]}, "patch starts have shape"),
+        ({"patch_starts": starts[:, :-1]}, "patch starts have shape"),
+    ):
+        with pytest.raises(InputError, match=message):
+            model(**given | changed)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from genomelm.cli import app
 from genomelm.models.classes import CLASSES
-from genomelm.models.dry_run import Counts, dry_run
+from genomelm.models.dry_run import ATTENTION, Counts, dry_run
 from genomelm.models.estimate import estimate, largest_batch
 from genomelm.models.families import GenomeConfig, GryphonConfig, HyenaDNAConfig, HyenaGLTConfig, TransformerConfig
 from genomelm.models.operations import cost_of
@@ -57,7 +57,7 @@ def real_step(config: GenomeConfig) -> tuple[Counts, int]:
             saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter:
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             loss = model(input_ids=ids, patch_starts=starts, labels=ids, return_logits=False).loss
         forward = counter.get_total_flops()
@@ -89,6 +89,20 @@ def test_transforms_are_counted_as_the_formula_has_them() -> None:
     bases = (patches - 1) * PATCH
     expected = cost_of(model).forward(BATCH, bases + 1, BATCH * patches, patches)
     assert dry_run(config, BATCH, bases, PATCH, device="cpu").forward == pytest.approx(expected, rel=1e-6)
+
+
+def test_dense_attention_is_counted_pair_by_pair() -> None:
+    """Four operations a pair and channel forward, ten backward; what grows as the patches do cancels."""
+    shell, lengths = {**SHELL, "window": 1}, (4 * 511, 4 * 1023)
+    counts = [dry_run(TransformerConfig(shell=shell, backbone={"layers": 3}), 1, n, 4, device="cpu") for n in lengths]
+    none = [
+        dry_run(HyenaGLTConfig(shell=shell, backbone={"layers": 3, "layout": "A", "window": 1}), 1, n, 4, device="cpu")
+        for n in lengths
+    ]
+    pairs = [512 * 512, 1024 * 1024]
+    for kind, factor in (("forward", 4), ("step", 14)):
+        grown = [getattr(dense, kind) - getattr(near, kind) for dense, near in zip(counts, none, strict=True)]
+        assert grown[1] - 2 * grown[0] == pytest.approx(factor * 3 * 32 * (pairs[1] - 2 * pairs[0]), rel=1e-3)
 
 
 def test_merging_saves_operations_and_memory_and_bfloat16_saves_memory() -> None:

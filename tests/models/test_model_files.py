@@ -24,6 +24,9 @@ PARAMETERS = {
     "hyena_glt_small_32x": (11.5e6, 12.9e6),
     "hyena_glt_base": (108e6, 112e6),
     "hyena_glt_large": (335e6, 345e6),
+    "gryphon_small": (6.8e6, 7.6e6),
+    "gryphon_base": (108e6, 112e6),
+    "gryphon_large": (335e6, 345e6),
 }
 """Model files that are not for a laptop -> parameters, at least and at most; all others have less than a million."""
 
@@ -91,6 +94,13 @@ def test_a_family_alone_is_a_model_file(tmp_path: Path, family: str, kind: type)
         ("family: gryphon\nbackbone: {order: 2}\n", "backbone.order: unknown key"),
         ("family: hyena_glt\nbackbone: {block: 2}\n", "backbone.block: unknown key"),
         ("family: gryphon\nshell: {objective: maskd}\n", "'maskd' is not one of"),
+        ("family: hyena_glt\nshell: {kmers: [0]}\n", "k = 0 would be a table of 5**0 rows"),
+        ("family: hyena_glt\nshell: {kmers: [3, 3]}\n", "k = 3 would be a table of 5**3 rows; give each k once"),
+        ("family: hyena_glt\nshell: {kmers: [12]}\n", "k = 12 would be a table of 5**12 rows"),
+        (
+            "family: hyena_glt\nmerge: {first: 1}\n",
+            "merge.first and merge.last are 1 and 0, which only merge",
+        ),
         ("family: gryphon\nshell: {alphabet: aa}\nbackbone: {block: 0, state: 1}\nstrid: 8\n", "4 faults"),
     ],
 )

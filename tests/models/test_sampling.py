@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genomelm.errors import NumericalError
+from genomelm.errors import NumericalError, UsageError
 from genomelm.models.sampling import Sampling, SeenKmers, draw, probabilities
 
 LOGITS = np.log([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]])
@@ -92,3 +92,15 @@ def test_repeats_are_the_letters_that_complete_a_seen_kmer(letters, k):
     other = seen.fork()
     other.add(0)
     assert seen.repeats().tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("temperature", float("nan")), ("temperature", -1.0), ("top_k", -2), ("top_p", 1.5), ("top_p", -0.1)),
+        *(("repeat_penalty", float("inf")), ("repeat_k", 0)),
+    ],
+)
+def test_a_control_out_of_range_is_told_wherever_it_comes_from(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"{name} is {value}: give a finite number"):
+        Sampling(**{name: value})

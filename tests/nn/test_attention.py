@@ -91,7 +91,7 @@ def test_a_later_row_never_reaches_an_earlier_one_and_the_window_ends(window: in
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("window", [0, 3, BLOCK])
 def test_a_padded_row_is_the_row_alone(window: int, bidirectional: bool) -> None:
-    operator, lengths = make(window, bidirectional), (1, 30, 64, 200)
+    operator, lengths = make(window, bidirectional, output_gate=True), (1, 30, 64, 200)
     rows = rows_of(*lengths)
     x = torch.randn(4, 200, 12).masked_fill(~rows.present[..., None], torch.nan).requires_grad_()
     y = operator(x, rows)

@@ -156,14 +156,16 @@ def test_equal_filters_and_mirrored_short_taps_mirror_the_mirror_of_the_rows() -
         torch.testing.assert_close(operator(x.flip(1)).flip(1), operator(x), atol=1e-5, rtol=0)
 
 
-def test_the_causal_form_has_one_filter_and_does_not_ask_for_padding() -> None:
+def test_the_causal_form_has_one_filter_and_real_rows_do_not_hear_of_padding() -> None:
     torch.manual_seed(0)
     operator = HyenaOperator(8, target_length=16)
     layers = [f"layers.{n}.{kind}" for n in range(3) for kind in ("weight", "bias")]
     filters = {f"filter.{name}" for name in ("frequency", "out.weight", *layers)}
     assert set(operator.state_dict()) == {"into.weight", "short.weight", "short.bias", "skip", "out.weight"} | filters
     x, present = torch.randn(2, 50, 8), torch.arange(50) < torch.tensor([[50], [20]])
-    assert torch.equal(operator(x, Rows(present.cumsum(1) - 1, present.long())), operator(x))
+    rows = Rows(present.cumsum(1) - 1, present.long())
+    torch.testing.assert_close(operator(x, rows)[present], operator(x)[present], atol=1e-6, rtol=1e-5)
+    assert operator(x.masked_fill(~present[..., None], torch.nan), rows)[present].isfinite().all()
 
 
 def test_every_filter_parameter_is_named_as_one() -> None:

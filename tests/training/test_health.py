@@ -56,7 +56,7 @@ def far_too_large(ssm) -> None:
 )
 def test_a_state_space_that_breaks_ends_the_run_by_name(site, tmp_path, broken, change, words) -> None:
     broken(change)
-    with pytest.raises(NumericalError, match=rf"step \d+: shell\.backbone\.blocks\.0\.mixer\.ssm: the {words}") as caught:
+    with pytest.raises(NumericalError, match=rf"step \d+: .*\.blocks\.0\.mixer\.ssm: the {words}") as caught:
         run(site, tmp_path / "state", LONG, GRYPHON)
     assert caught.value.exit_code == 7
 
@@ -74,7 +74,7 @@ def test_a_turn_of_pi_ends_the_run_by_name(site, tmp_path, monkeypatch, broken) 
 def test_large_gradients_in_a_row_end_the_run(site, tmp_path, monkeypatch, family) -> None:
     monkeypatch.setattr("genomelm.training.pretrain.Run", functools.partial(Run, most_alarms=7))
     config = dataclasses.replace(QUICK, clip=1e-4)
-    with pytest.raises(NumericalError, match=r"step 6: .*above 0\.0005 \(5 times the clip\) in 7 steps in a row: lower"):
+    with pytest.raises(NumericalError, match=r"step 6: .*above 0\.0005 \(5 times the clip\) in 7 steps in a row"):
         run(site, tmp_path / "state", config, SETTINGS[family])
 
 

@@ -84,7 +84,8 @@ class SlidingAttention(nn.Module):
         Returns:
             (b, p, d); zeros where not present.
         """
-        query, key, value = self._project(x.masked_fill(~rows.present[..., None], 0), rows.places)
+        x = x.masked_fill(~rows.present[..., None], 0)
+        query, key, value = self._project(x, rows.places)
         if self.window == 0:
             y = self._dense(query, key, value, rows.present if self.bidirectional else None, rows.places)
         else:

@@ -51,9 +51,8 @@ def initial_state(batch: int, heads: int, width: int, block: int, like: torch.Te
     sums = like.new_zeros(batch, 2 * FEWEST, heads, 2 * width, dtype=torch.promote_types(like.dtype, torch.float32))
     places = torch.zeros(sums.shape[:2], dtype=torch.int64, device=like.device)
     none = torch.zeros(batch, dtype=torch.int64)
-    return BigBirdState(
-        rows, rows.clone(), sums, places, torch.zeros_like(sums[:, 0]), torch.zeros_like(places[:, 0]), none, none.clone()
-    )  # fmt: skip
+    behind = torch.zeros_like(sums[:, 0]), torch.zeros_like(places[:, 0])
+    return BigBirdState(rows, rows.clone(), sums, places, *behind, none, none.clone())
 
 
 def extend(
@@ -93,15 +92,14 @@ def extend(
     logits = torch.cat([q @ part.to(q.dtype).transpose(-1, -2) for part in (near, far)], -1)
     allowed = torch.cat([positions[:, :, None] <= here, closed.expand(h, -1, size, -1)], -1)
     weight = weights_of(logits, value.dtype, bias_of(allowed))
-    y = weight[..., : near.shape[3]] @ near_values.to(value.dtype) + weight[..., near.shape[3] :] @ far_values.to(
-        value.dtype
-    )
+    of_near, of_far = weight.split([near.shape[3], far.shape[3]], -1)
+    y = of_near @ near_values.to(value.dtype) + of_far @ far_values.to(value.dtype)
     return y.permute(0, 2, 3, 1, 4).flatten(1, 2)[:, before : before + k], state
 
 
 def _kept(state: BigBirdState, key: torch.Tensor, both: torch.Tensor, places: torch.Tensor) -> BigBirdState:
     """Write turned keys (b, k, h, d), and keys and values (b, k, h, 2 d), behind the rows so far."""
-    b, k, h, d = key.shape
+    k, d = key.shape[1], key.shape[3]
     block, first = state.key.shape[3], int(state.count[0])
     end, fresh = first + k, int(state.filled[0]) != first
     state = _with_room(state, -(-end // block), fresh)
@@ -109,7 +107,8 @@ def _kept(state: BigBirdState, key: torch.Tensor, both: torch.Tensor, places: to
         rows.flatten(2, 3)[:, :, first:end] = new.transpose(1, 2).to(rows.dtype)
     state.filled.fill_(end)
     before, after = first % block, -end % block
-    sums = F.pad(both.to(state.sums.dtype), (0, 0, 0, 0, before, after)).unflatten(1, (-1, block)).sum(2)  # (b, m, h, 2 d)
+    both = F.pad(both.to(state.sums.dtype), (0, 0, 0, 0, before, after))
+    sums = both.unflatten(1, (-1, block)).sum(2)  # (b, m, h, 2 d)
     sums[:, 0] += state.open_sum
     place = F.pad(places, (before, after)).unflatten(1, (-1, block)).sum(2)  # (b, m)
     place[:, 0] += state.open_place
@@ -162,7 +161,7 @@ def _with_room(state: BigBirdState, blocks: int, fresh: bool) -> BigBirdState:
 def _read_blocks(
     state: BigBirdState, pattern: BlockPattern, at: int, last: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Keys and values (b, h, m, s, d) that blocks at..last read, and the place of each: (h, m, s), past all if unused."""
+    """Keys and values (b, h, m, s, d) that blocks at..last read, and each one's place (h, m, s): past all if unused."""
     b, h, room, block, d = state.key.shape
     device = state.key.device
     chosen, used = (x[0] for x in pattern.key_blocks(last + 1, torch.zeros(1, dtype=torch.int64, device=device), at))
@@ -182,8 +181,8 @@ def _read_groups(
     block, device = state.key.shape[3], state.key.device
     levels = range(1, max(last.bit_length(), 1))
     known = [[bool(i >> level) for level in levels] for i in range(at, last + 1)]
-    numbers = [[_number((i >> level) - 1, level) if i >> level else 0 for level in levels] for i in range(at, last + 1)]
-    flat = torch.tensor(sum(numbers, []), dtype=torch.int64, device=device)
+    numbers = [_number((i >> k) - 1, k) if i >> k else 0 for i in range(at, last + 1) for k in levels]
+    flat = torch.tensor(numbers, dtype=torch.int64, device=device)
     rows = torch.tensor([block << level for level in levels], dtype=torch.int64, device=device)
     shape = (last - at + 1, len(levels))
     mean = state.sums.index_select(1, flat).unflatten(1, shape) / rows[:, None, None]

@@ -75,4 +75,4 @@ def _blocks_read(
     used = used[:, :, own].expand_as(chosen).long()
     times = torch.zeros(*chosen.shape[:-1], blocks, dtype=torch.int64, device=real.device)
     reads = times.scatter_add_(-1, chosen, used) > 0
-    return reads
+    return reads | (own < pattern.sinks)[:, None] if pattern.bidirectional else reads

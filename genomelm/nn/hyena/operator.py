@@ -110,13 +110,13 @@ class HyenaOperator(nn.Module):
 
         Args:
             x: (b, p, d).
-            rows: geometry; None means no padding. The bidirectional form sets padding to zero before
-                each convolution; the causal form never sees it, as padding stands at the right.
+            rows: geometry; None means no padding. Padding enters as zero; the bidirectional form sets it to
+                zero again before each convolution, where the causal form has it at the right, out of sight.
 
         Returns:
             (b, p, d).
         """
-        padding = None if rows is None or not self.ahead else ~rows.present[..., None]
+        padding = None if rows is None else ~rows.present[..., None]
         streams = self.into(x)
         if padding is not None:
             streams = streams.masked_fill(padding, 0)
@@ -125,7 +125,7 @@ class HyenaOperator(nn.Module):
         ahead = self._by_stage(self.ahead[self.name](x.shape[1])) if self.ahead else [None] * len(behind)
         for stage, gate in enumerate(gates[1:]):
             value = value * gate
-            if padding is not None:
+            if padding is not None and self.ahead:
                 value = value.masked_fill(padding, 0)
             mixed = self.form.convolve(value, behind[stage], ahead[stage])
             if self.distance:

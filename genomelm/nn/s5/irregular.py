@@ -56,7 +56,7 @@ class _ScanRows(torch.autograd.Function):
 
 
 def _chunked(inputs: torch.Tensor, decay: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
-    n, _, b, p = inputs.shape
+    p = inputs.shape[-1]
     chunk = min(CHUNK, p)
     count = -(-p // chunk)
     rows, decay, turn = (F.pad(x, (0, count * chunk - p)).unflatten(-1, (count, chunk)) for x in (inputs, decay, turn))
