@@ -143,7 +143,7 @@ class _Held(TorchDispatchMode):
 
     @staticmethod
     def _answers(patches: int, merged: int) -> Iterator[int]:
-        yield patches - 1
+        yield patches
         while True:
             yield merged
 
