@@ -12,7 +12,6 @@ import torch
 from genomelm.errors import InputError
 from genomelm.nn.rows import padded_count
 
-
 UNSTARTED, PADDED_BEFORE = -1, -2
 """In place of a number of patches: what is wrong with the flags or the mask."""
 
