@@ -92,11 +92,16 @@ def log_likelihood(model: GenomeModel, sequences: Sequence[str], strands: str = 
 
 
 def embed(model: GenomeModel, sequences: Sequence[str], per_base: bool = False) -> np.ndarray | list[np.ndarray]:
-    """Return the mean byte state of each sequence, float32 (n, d), or with `per_base` one (l, d) a sequence."""
+    """Return the mean byte state of each sequence, float32 (n, d), or with `per_base` one (l, d) a sequence.
+
+    A conjoined model's states are the means over both strands.
+    """
+    width = model.config.shell["local_width"]
 
     def read(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
         batch = batch_of(model, windows)
         found = model(**batch.inputs(), return_logits=False).hidden_states.float().cpu().numpy()
+        found = found.reshape(*found.shape[:2], -1, width).mean(2)  # a conjoined model's strands stand side by side
         return [row[1 : 1 + len(window.ids)] for row, window in zip(found, windows, strict=True)]
 
     states = read_windows(model, _windows(model, sequences), read)
@@ -105,7 +110,7 @@ def embed(model: GenomeModel, sequences: Sequence[str], per_base: bool = False) 
     for number, state in enumerate(states):
         if len(state) == 0:
             raise InputError(f"sequence {number} is empty: it has no mean; leave it out")
-    return np.stack([state.mean(0) for state in states]) if states else np.zeros((0, model.config.shell["local_width"]))
+    return np.stack([state.mean(0) for state in states]) if states else np.zeros((0, width))
 
 
 def predict(model: GenomeModel, sequences: Sequence[str], strands: str = "model") -> np.ndarray | list[np.ndarray]:

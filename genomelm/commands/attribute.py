@@ -28,6 +28,7 @@ def attribute(
         list[str] | None,
         typer.Option("--control", help="NAME=DIR of a model that must not show the pattern; may be repeated."),
     ] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Task of models that have several.")] = None,
     two_stranded: Annotated[
         bool, typer.Option("--two-stranded", help="Check that the reverse complement gives the flipped map.")
     ] = False,
@@ -61,8 +62,13 @@ def attribute(
         place = located(genome, interval, "--interval")
         sequence = genome.fetch(place).upper()
         known = [] if sites is None else read_sites(sites, sequence)
-        opened = {_name(path, models): open_model(path, device, require_gpu, threads) for path in models}
-        others = {name: open_model(path, device, require_gpu, threads) for name, path in controls.items()}
+
+        def opened_for_task(path: Path) -> tuple:
+            model, digest = open_model(path, device, require_gpu, threads)
+            return model.for_task(task), digest
+
+        opened = {_name(path, models): opened_for_task(path) for path in models}
+        others = {name: opened_for_task(path) for name, path in controls.items()}
         _check_alike({str(path): model for path, (model, _) in zip(models, opened.values(), strict=True)})
         first = next(iter(opened.values()))[0]
         check_assay_window(first, genome, place, len(place))

@@ -26,8 +26,8 @@ def hyenadna(
         float | None,
         typer.Option(
             "--shift",
-            help="Floor of the filters' window, where the checkpoint's config has none (default: 0.05, as in the "
-            "published code for inference; the code for pretraining has 0).",
+            help="Floor of the filters' window, whatever the checkpoint's config says (default: its own, else 0.05, as "
+            "in the published code for inference; the code for pretraining has 0).",
         ),
     ] = None,
 ) -> None:

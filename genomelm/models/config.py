@@ -137,6 +137,11 @@ class HyenaConfig:
         if unknown or not self.layout:
             fault = f"has {unknown!r}, which is no operator" if unknown else "names no operator"
             raise UsageError(f"backbone.layout {self.layout!r} {fault}: choose from {', '.join(LETTERS)}")
+        if left_out := self.layout[self.layers :]:
+            raise UsageError(
+                f"backbone.layout {self.layout!r} has {len(self.layout)} operators, and backbone.layers is "
+                f"{self.layers}: {left_out} would be left out; set layers to {len(self.layout)} or more"
+            )
         if "L" not in self.layout and (self.base_distance or self.long == "modal"):
             given = "base_distance" if self.base_distance else "long: modal"
             raise UsageError(

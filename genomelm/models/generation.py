@@ -9,6 +9,7 @@ import torch
 
 from genomelm.errors import InputError, UsageError
 from genomelm.models.model import GenomeModel
+from genomelm.models.neutral import say_neutral
 from genomelm.models.sampling import Sampling, SeenKmers, draw, probabilities
 from genomelm.models.stream import Stream, why_not_streamed
 from genomelm.patching.follow import Follower
@@ -122,6 +123,7 @@ def generate(
         if value < 1:
             raise UsageError(f"{name} is {value}: give 1 or more")
     sampling = sampling or Sampling()
+    say_neutral(model)
     reason = why_not_streamed(model)
     if reason:
         log.warning("%s: every new letter costs a pass over all letters before it", reason)

@@ -12,6 +12,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
+from transformers.utils import logging as progress
 
 from genomelm.errors import InputError, UsageError
 from genomelm.models.config import LANGUAGE_HEADS
@@ -302,7 +303,13 @@ class GenomeModel(PreTrainedModel):
 
     def save_pretrained(self, save_directory: str | Path, **options) -> None:
         """Write config.json, model.safetensors and the patcher's files."""
-        super().save_pretrained(save_directory, **options)
+        shown = progress.is_progress_bar_enabled()
+        progress.disable_progress_bar()  # one file is written, in a moment
+        try:
+            super().save_pretrained(save_directory, **options)
+        finally:
+            if shown:
+                progress.enable_progress_bar()
         if self.patcher is not None:
             self.patcher.save(Path(save_directory) / "patcher")
 

@@ -1,6 +1,7 @@
 """Fine-tuning: a task head on a language model's shell, all weights trained."""
 
 import copy
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from genomelm.tasks.metrics import METRICS
 from genomelm.training.config import TrainConfig
 from genomelm.training.loop import Run, train
 from genomelm.training.task_batches import TaskBatches
+
+logger = logging.getLogger(__name__)
 
 PREDICT_BYTES = 1 << 14
 """Bytes (rows times length) of one forward pass of a prediction."""
@@ -111,6 +114,8 @@ def finetune(
     if config.curriculum:
         raise UsageError("a task's examples are as long as they are: leave 'curriculum' out of the training file")
     steps = config.steps or max(1, round(config.epochs * len(training) / config.batch_size))
+    if pretrained.is_conjoined and not task.two_strands:
+        logger.warning("a conjoined model reads both strands alike, but the task's labels are those of one strand")
     batches = TaskBatches(task, pretrained.patcher, pretrained.is_conjoined)
 
     def batch_at(step: int) -> tuple[Batch, torch.Tensor]:

@@ -34,7 +34,7 @@ def measure(model: GenomeModel, windows: GenomeWindows, device: torch.device) ->
         "window": windows.window,
         "bits_per_base": bootstrap_ratio(bits, counts),
         "uniform": 2.0,
-        "side_information": list(windows.patcher.side_information),
+        "side_information": [*windows.patcher.side_information, *model.side_inputs],
         "ablations": _ablations(model, windows, tiles[::2], device, bits[::2], counts[::2]),
     }
     counted = windows.patcher.model

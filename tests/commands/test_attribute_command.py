@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 import genomelm
 from genomelm import cli
+from genomelm.models import HyenaGLTConfig, HyenaGLTForMultiTask
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 
@@ -133,3 +134,18 @@ def test_a_model_that_labels_bases_is_refused(tiny_fasta, token_model, tmp_path)
     assert result.exit_code == 2
     assert "labels bases" in result.stderr
     assert not (tmp_path / "o").exists()
+
+
+def test_a_model_of_several_tasks_is_attributed_for_one_of_them(tiny_fasta, language_model, tmp_path):
+    tasks = {name: {"kind": "regression", "queries": 4, "task": name} for name in ("gfp", "lacz")}
+    config = HyenaGLTConfig(
+        shell=language_model.config.shell, backbone=language_model.config.backbone, head={"tasks": tasks}
+    )
+    HyenaGLTForMultiTask(config, language_model.patcher).save_pretrained(tmp_path / "m")
+    where = ("-r", tiny_fasta, "--interval", "c2:101-112", "--steps", 8, "--shuffles", 2, "-o", tmp_path / "o")
+    result = run(tmp_path / "m", *where)
+    assert result.exit_code == 2
+    assert "the model has several tasks (gfp, lacz): choose one, by --task" in " ".join(result.stderr.split())
+    result = run(tmp_path / "m", *where, "--task", "lacz")
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "o" / "summary.json").read_text())["locus"]["unit"] == "lacz label"

@@ -50,6 +50,7 @@ def test_a_model_is_trained_and_measured_with_its_tracks(site, pretrained, tmp_p
     result = json.loads((tmp_path / "a.json").read_text())
     assert result["provenance"]["codon_phase"] == metrics["provenance"]["codon_phase"]
     assert result["bits_per_base"]
+    assert result["side_information"] == ["codon_phase", "conservation"]
 
 
 def test_what_the_model_reads_must_be_given_and_nothing_else(site, pretrained, tmp_path):

@@ -124,6 +124,7 @@ def test_the_layout_repeats_over_the_layers() -> None:
         ({"layout": "SMX"}, r"backbone.layout 'SMX' has 'X', which is no operator: choose from S, M, L, A"),
         ({"layout": "sml"}, "has 's'"),
         ({"layout": ""}, "names no operator"),
+        ({"layout": "SMLA"}, "LA would be left out; set layers to 4 or more"),
         ({"layout": "SM", "base_distance": True}, "backbone.base_distance is of operator L"),
         ({"layout": "SA", "long": "modal"}, "backbone.long: modal is of operator L"),
     ],

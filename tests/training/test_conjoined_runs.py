@@ -91,7 +91,15 @@ def test_an_alternate_has_its_references_patches_on_both_strands(masked_site, mo
             assert np.array_equal(there.reverse, here.marks)
 
 
-def test_a_task_is_learned_saved_predicted_and_explained(masked_site, model, tmp_path):
+def test_an_embedding_is_that_of_both_strands(model):
+    texts = ["ACGTTGACATAAGGC", "TTTTTTTTCA"]
+    here, there = (genomelm.embed(model, [read(text) for text in texts]) for read in (str, reverse_complement))
+    assert here.shape == (2, model.config.shell["local_width"])
+    np.testing.assert_allclose(here, there, atol=1e-5)
+    assert np.abs(here[0] - here[1]).max() > 1e-3
+
+
+def test_a_task_is_learned_saved_predicted_and_explained(masked_site, model, tmp_path, caplog):
     random = np.random.default_rng(0)
     texts = tuple("".join(random.choice(list("ACGT"), 24)) for _ in range(160))
     labels = np.array([float(t.count("G") + t.count("C")) for t in texts])
@@ -100,6 +108,7 @@ def test_a_task_is_learned_saved_predicted_and_explained(masked_site, model, tmp
     config = TrainConfig(steps=80, batch_size=16, learning_rate=5e-3, latent_rate=1.0, evaluate_every=80)
     tuned, _, predicted = finetune(model, TaskConfig("gc"), data, config, 1, tmp_path / "a", CPU, "x")
     assert np.corrcoef(predicted, data.where("test").labels)[0, 1] > 0.8
+    assert "the task's labels are those of one strand" in caplog.text
     tuned.save_pretrained(tmp_path / "m")
     loaded = load_model(tmp_path / "m")
     here, there = (genomelm.predict(loaded, [read(t) for t in texts[:9]]) for read in (str, reverse_complement))
