@@ -1,5 +1,6 @@
 """`genomelm score`: annotate the variants of a VCF, or every substitution of an interval, with a model's scores."""
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,8 @@ from typing import Annotated
 import typer
 
 from genomelm.commands.options import Device, RequireGpu, TorchThreads
+
+log = logging.getLogger(__name__)
 
 
 def score(
@@ -117,6 +120,10 @@ def score(
             overwrite_info=overwrite_info,
             prefix=prefix,
             progress=update,
+        )
+    if found.alleles and found.statuses.get("CONTIG_MISSING") == found.alleles:
+        log.warning(
+            "%s and %s share no contig: is this the reference that the variants were called on?", source, reference
         )
     counts = ", ".join(f"{status} {count:,}" for status, count in found.statuses.items())
     typer.echo(f"{out}: {found.scored:,} of {found.alleles:,} alleles scored, {found.rate:.0f} a second ({counts})")

@@ -227,3 +227,11 @@ def test_a_model_that_gives_nan_gives_a_status(score, snv, write_vcf, output, la
     save_file(weights, model / "model.safetensors")
     assert score(write_vcf(snv(100)), model=model) == (0, "")
     assert output()[1][0][7] == "GLM_LLR=.;GLM_STATUS=NONFINITE"
+
+
+def test_a_vcf_that_shares_no_contig_with_the_reference_is_scored_with_reasons_and_a_warning(
+    score, write_vcf, output
+) -> None:
+    code, stderr = score(write_vcf("c7\t5\t.\tA\tC\t.\t.\t.", "c8\t9\t.\tG\tC\t.\t.\t."))
+    assert (code, statuses(output()[1])) == (0, ["CONTIG_MISSING", "CONTIG_MISSING"])
+    assert "share no contig: is this the reference that the variants were called on?" in " ".join(stderr.split())
