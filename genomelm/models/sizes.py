@@ -14,7 +14,7 @@ SIZES: dict[str, dict[str, dict]] = {
     },
     "base": {
         "shell": {"local_width": 128, "width": 768, "target_length": 65536},
-        "backbone": {"layers": 15, "hidden": 2048, "heads": 12},
+        "backbone": {"layers": 15, "hidden": 2112, "heads": 12},
     },
     "large": {
         "shell": {"local_width": 256, "local_heads": 8, "width": 1024, "target_length": 131072},
