@@ -10,7 +10,10 @@ import pytest
 
 from genomelm import cli
 
-WAITS = "from genomelm.cli import main; import time; {change}; main()"
+WAITS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); " + (
+    "from genomelm.cli import main; import time; {change}; main()"
+)
+"""A shell that starts this test in the background has Ctrl-C ignored, and so would the command."""
 SLOW_PATCH = "import genomelm.commands.patch_outputs as room; room.write_plot = lambda *_: time.sleep(100)"
 SLOW_SCORE = "import genomelm.scoring.pair_scorer as room; room.PairScorer.score = lambda *_: time.sleep(100)"
 
