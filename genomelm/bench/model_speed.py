@@ -16,6 +16,7 @@ from genomelm.models.estimate import Estimate, estimate
 from genomelm.models.families import GenomeConfig
 from genomelm.models.model import GenomeModel
 from genomelm.nn.shortconv import path_of
+from genomelm.runtime import seeded
 from genomelm.training.config import TrainConfig
 from genomelm.training.optimizer import make_optimizer
 
@@ -110,8 +111,7 @@ def measure(
 
 def new_model(config: GenomeConfig) -> GenomeModel:
     """Return a language model with weights of a fixed seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded("weights", 0):
         return CLASSES[config.model_type, LANGUAGE_HEADS[config.shell["objective"]]](config)
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from genomelm.errors import InputError, UsageError
 from genomelm.models.cnn_config import CNNBackboneConfig, CNNShellConfig
 from genomelm.models.geometry import Patches
+from genomelm.nn.letters import LetterEmbedding
 from genomelm.seq.alphabet import ALPHABETS, VOCABULARY
 
 
@@ -53,10 +54,9 @@ class CNNShell(nn.Module):
     def __init__(self, shell: CNNShellConfig, config: CNNBackboneConfig) -> None:
         super().__init__()
         self.reach = max(config.taps) - 1
-        self.bytes = nn.Embedding(VOCABULARY, shell.local_width)
-        self.backbone = CNNBackbone(shell.local_width, config.taps, shell.objective == "masked")
         columns = torch.tensor([ord(letter) for letter in ALPHABETS[shell.alphabet].columns])
-        self.register_buffer("columns", columns, persistent=False)
+        self.bytes = LetterEmbedding(VOCABULARY, shell.local_width, columns)
+        self.backbone = CNNBackbone(shell.local_width, config.taps, shell.objective == "masked")
 
     def forward(
         self,
@@ -91,8 +91,5 @@ class CNNShell(nn.Module):
                 f"packed records stand {patches.gap} bytes apart, and this model's convolutions reach {self.reach}: "
                 f"pack them with reach={self.reach}"
             )
-        x = self.bytes(ids)
-        if letters is not None:
-            known = (ids[..., None] == self.columns).any(-1, keepdim=True)
-            x = torch.where(known, letters.to(x.dtype) @ self.bytes.weight[self.columns], x)
+        x = self.bytes(ids, letters)
         return self.backbone(x, (patches.ids >= 0)[..., None])

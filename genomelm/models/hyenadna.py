@@ -15,6 +15,7 @@ from genomelm.errors import UsageError
 from genomelm.models.geometry import Patches
 from genomelm.models.hyenadna_config import HyenaDNABackboneConfig, HyenaDNAShellConfig
 from genomelm.nn.hyena.published import PublishedFilter, PublishedOperator
+from genomelm.nn.letters import LetterEmbedding
 from genomelm.seq.alphabet import ALPHABETS, BOS, VOCABULARY
 
 log = logging.getLogger(__name__)
@@ -70,11 +71,10 @@ class HyenaDNAShell(nn.Module):
         super().__init__()
         self.longest = config.longest
         self.noticed = False
-        self.bytes = nn.Embedding(VOCABULARY, shell.local_width)
+        columns = torch.tensor([ord(letter) for letter in ALPHABETS[shell.alphabet].columns])
+        self.bytes = LetterEmbedding(VOCABULARY, shell.local_width, columns)
         self.backbone = HyenaDNABackbone(shell.local_width, config)
         nn.init.normal_(self.bytes.weight, std=0.02)
-        columns = torch.tensor([ord(letter) for letter in ALPHABETS[shell.alphabet].columns])
-        self.register_buffer("columns", columns, persistent=False)
 
     def forward(
         self,
@@ -103,10 +103,7 @@ class HyenaDNAShell(nn.Module):
         """
         if codon_phase is not None or conservation is not None:
             raise UsageError("HyenaDNA reads bases only: leave codon phases and conservation out")
-        x, present = self.bytes(ids), (ids != BOS)[..., None]
-        if letters is not None:
-            known = (ids[..., None] == self.columns).any(-1, keepdim=True)
-            x = torch.where(known, letters.to(x.dtype) @ self.bytes.weight[self.columns], x)
+        x, present = self.bytes(ids, letters), (ids != BOS)[..., None]
         if patches.row is None:
             states = self._states(x, present)
         else:
