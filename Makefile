@@ -13,9 +13,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-input
 TORCH := torch==2.13.0
 CONFIGS = $(wildcard configs/*.yaml)
 SLURM := slurm-wlm slurmdbd munge mariadb-server
+ORACLES := bcftools tabix
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup demo test slurm-packages clean
+.PHONY: help setup demo test test-packages clean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
@@ -30,7 +31,7 @@ demo: $(VENV)/ready ## train, score, explain and report on the bundled data (res
 	@echo; cat results/demo/summary.txt
 	@echo 'report: results/demo/report/report.html   every number: results/demo/summary.txt'
 
-test: $(VENV)/ready-dev slurm-packages ## lint, dry runs, all tests and the notebooks
+test: $(VENV)/ready-dev test-packages ## lint, dry runs, all tests and the notebooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -43,21 +44,21 @@ test: $(VENV)/ready-dev slurm-packages ## lint, dry runs, all tests and the note
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbmake notebooks
 
-# The tests bring up a Slurm of their own, which only root can do.
-slurm-packages:
-	@absent=; for program in slurmctld slurmdbd munged mariadbd; do \
+# The tests bring up a Slurm of their own, which only root can do, and hold VCF files against bcftools.
+test-packages:
+	@absent=; for program in slurmctld slurmdbd munged mariadbd bcftools tabix; do \
 	    command -v $$program >/dev/null || absent=$$program; \
 	done; \
 	if [ "$$(id -u)" != 0 ]; then \
-	    echo 'not root: the tests on a real Slurm (tests/workflow/test_slurm.py) will be skipped'; \
+	    echo 'not root: the tests on a real Slurm will be skipped, and those with bcftools where it is missing'; \
 	elif [ -z "$$absent" ]; then \
 	    true; \
 	elif command -v apt-get >/dev/null; then \
 	    export DEBIAN_FRONTEND=noninteractive; \
 	    apt-get update -q; \
-	    apt-get install -y -q --no-install-recommends $(SLURM); \
+	    apt-get install -y -q --no-install-recommends $(SLURM) $(ORACLES); \
 	else \
-	    echo "no $$absent, and no apt-get to install it: the tests on a real Slurm will be skipped"; \
+	    echo "no $$absent, and no apt-get to install it: the tests that need it will be skipped"; \
 	fi
 
 clean: ## remove .venv, results and caches
