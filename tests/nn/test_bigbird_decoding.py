@@ -72,12 +72,13 @@ def test_storage_is_moved_only_when_its_size_doubles() -> None:
     for row in range(512):
         before = state
         _, state = module.extend(x[:, row : row + 1], part(rows, row, row + 1), state)
-        if state.key.data_ptr() != before.key.data_ptr():
+        now, then = state.storage, before.storage
+        if now.key.data_ptr() != then.key.data_ptr():
             moves.append(row)
-        assert (state.sums.data_ptr() == before.sums.data_ptr()) == (row not in moves)
+        assert (now.sums.data_ptr() == then.sums.data_ptr()) == (row not in moves)
     assert moves == [16, 32, 64, 128, 256]
-    assert state.key.shape[2] * 4 == 512
-    assert state.sums.shape[1] == 2 * 128  # as many groups as two numbers a block
+    assert state.storage.key.shape[2] * 4 == 512
+    assert state.storage.sums.shape[1] == 2 * 128  # as many groups as two numbers a block
 
 
 class Written(TorchDispatchMode):
@@ -103,14 +104,15 @@ def test_a_row_reads_as_much_after_many_rows_as_after_few() -> None:
     module, state = make(), make().initial_state(1)
     x, rows = inputs(4000, 1)
     seen, at = {}, 0
-    for patches in (130, 1030, 3990):  # not at a block's end, and with room in the storage
+    for patches in (130, 1030, 3990):  # with room in the storage
         _, state = module.extend(x[:, at:patches], part(rows, at, patches), state)
-        row, place = x[:, patches : patches + 1], part(rows, patches, patches + 1)
-        with Written(*state, row, place.places, *module.parameters()) as written:
-            _, state = module.extend(row, place, state)
-        seen[patches], at = written.bytes, patches + 1
+        at, pieces = patches + 4, [(x[:, i : i + 1], part(rows, i, i + 1)) for i in range(patches, patches + 4)]
+        with Written(*state.tensors(), x, rows.places, *module.parameters()) as written:
+            for row, place in pieces:  # as many as a block has, so that one begins it
+                _, state = module.extend(row, place, state)
+        seen[patches] = written.bytes / 4
     assert seen[130] < seen[3990] < 1.25 * seen[130]  # a mean more for each doubling
-    assert seen[3990] < state.key.nbytes / 4
+    assert seen[3990] < state.storage.key.nbytes / 4
 
 
 @torch.no_grad()

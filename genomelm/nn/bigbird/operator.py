@@ -4,10 +4,11 @@ import torch
 from torch import nn
 
 from genomelm.errors import UsageError
-from genomelm.nn.bigbird.cache import BigBirdState, extend, initial_state
+from genomelm.nn.bigbird.cache import extend
 from genomelm.nn.bigbird.maps import shares
 from genomelm.nn.bigbird.pattern import BlockPattern, Sparsity
 from genomelm.nn.bigbird.portable import attention
+from genomelm.nn.bigbird.storage import BigBirdState, initial_state
 from genomelm.nn.rows import Rows
 
 
@@ -74,7 +75,9 @@ class BigBirdAttention(nn.Module):
         """
         x = x.masked_fill(~rows.present[..., None], 0)
         query, key, value = self.into(x).unflatten(-1, (3, self.pattern.heads, -1)).unbind(2)  # (b, p, h, d / h) each
-        mixed = attention(query, key, value, rows.places, rows.present, self.pattern, self.block, self.rotary_base)
+        turn = None if self.rotary_base is None else rows.turn(query.shape[-1] // 2, self.rotary_base)
+        given = (rows.places, rows.present, self.pattern, self.block, self.rotary_base, turn)
+        mixed = attention(query, key, value, *given)
         return self.out(mixed.flatten(-2))
 
     def initial_state(self, batch: int) -> BigBirdState:
@@ -94,7 +97,7 @@ class BigBirdAttention(nn.Module):
         """Mix rows that follow those behind `state`, each reading as many blocks as in `forward`.
 
         Args:
-            x: (b, k, d), k >= 1, without padding.
+            x: (b, k, d), k >= 1, without padding; k is 1 where the sequences are not equally long.
             rows: geometry of these rows.
             state: from `initial_state` or an earlier call; O(p) for p rows so far.
 
@@ -103,7 +106,8 @@ class BigBirdAttention(nn.Module):
             state: after the last row.
         """
         query, key, value = self.into(x).unflatten(-1, (3, self.pattern.heads, -1)).unbind(2)
-        mixed, state = extend(query, key, value, rows.places, self.pattern, self.rotary_base, state)
+        turn = None if self.rotary_base is None else rows.turn(query.shape[-1] // 2, self.rotary_base)
+        mixed, state = extend(query, key, value, rows.places, self.pattern, self.rotary_base, state, turn)
         return self.out(mixed.flatten(-2)), state
 
     @property

@@ -12,13 +12,16 @@ The rule, for query block i of a record with n blocks, in each head:
 A causal choice knows i, not n. Bidirectional global blocks read every block.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 import torch
 
 from genomelm.runtime import counter_seed
+
+KEPT = 8
+"""Causal patterns that are kept, of so many numbers of blocks: drawing one is some sixty small operations."""
 
 
 class Sparsity(NamedTuple):
@@ -50,6 +53,7 @@ class BlockPattern:
     sinks: int = 2
     random: int = 2
     bidirectional: bool = False
+    _kept: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def slots(self) -> int:
@@ -60,6 +64,7 @@ class BlockPattern:
     def _keys(self) -> list[int]:
         return [counter_seed("bigbird", self.seed, self.layer, head) for head in range(self.heads)]
 
+    @torch.compiler.disable  # the compiler folds constants beyond 64 bits, and would draw anew at each call
     def key_blocks(self, blocks: int, counts: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the key blocks of every query block, or (causal) of those from `first` on.
 
@@ -72,6 +77,17 @@ class BlockPattern:
             (b or 1, 1, n, slots). The rows of global blocks (bidirectional) and of blocks past a record's end mean
             nothing.
         """
+        key = (blocks, counts.device)
+        if self.bidirectional or first:
+            return self._choose(blocks, counts, first)
+        if key not in self._kept:
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            with torch.inference_mode(False):  # what is kept may be used in training
+                self._kept[key] = self._choose(blocks, counts, first)
+        return self._kept[key]
+
+    def _choose(self, blocks: int, counts: torch.Tensor, first: int) -> tuple[torch.Tensor, torch.Tensor]:
         device = counts.device
         own = torch.arange(first, blocks, device=device)[:, None]  # (n, 1)
         if self.bidirectional:

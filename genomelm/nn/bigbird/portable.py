@@ -1,11 +1,21 @@
-"""Plain torch: key blocks are gathered, work and memory O(p); no block-by-block table is ever made."""
+"""Attention over a pattern of blocks: what the rows read, then by a kernel of its own (CUDA) or in plain torch.
+
+In plain torch key blocks are gathered, work and memory O(p); no block-by-block table is ever made.
+"""
+
+import importlib.util
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
 
+from genomelm.nn import rotary
 from genomelm.nn.bigbird.pattern import BlockPattern, summary_levels
 from genomelm.nn.positions import rotate
 
+TRITON = importlib.util.find_spec("triton") is not None
+TILES = (16, 32, 64, 128)
+"""Block sizes and head widths that the kernel takes."""
 LOW = -1e30
 """Stands for minus infinity, and stays finite where all keys of a padding row are masked."""
 
@@ -19,6 +29,7 @@ def attention(
     pattern: BlockPattern,
     block: int,
     rotary_base: float | None,
+    turn: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Let each patch attend over the blocks of `pattern` and (causal) over the means of closed groups of blocks.
 
@@ -32,28 +43,68 @@ def attention(
         pattern: key blocks of every block.
         block: patches of a block.
         rotary_base: frequency base of the rotary angles; None: positions are not told.
+        turn: cosine and sine of the angles, if they are at hand.
 
     Returns:
         (b, p, h, d); zeros where not present. A real patch reads itself, so no other row is empty.
     """
     _, p, h, d = query.shape
     blocks = -(-p // block)
+    both = torch.cat([query * d**-0.5, key], 2)
+    both = rotate(both, places, rotary_base) if turn is None else rotary.turned(both, *turn)
     if extra := blocks * block - p:
-        query, key, value = (F.pad(x, (0, 0, 0, 0, 0, extra)) for x in (query, key, value))
+        both, key, value = (F.pad(x, (0, 0, 0, 0, 0, extra)) for x in (both, key, value))
         places, present = F.pad(places, (0, extra)), F.pad(present, (0, extra))
-    turned = rotate(torch.cat([query * d**-0.5, key], 2), places, rotary_base)
-    q, k, v = (_blocked(x, block) for x in (*turned.split(h, 2), value))  # (b, h, n, block, d)
+    turned = both.split(h, 2)
     real = present.unflatten(1, (blocks, block))  # (b, n, block)
     counts = (real.any(-1) * torch.arange(1, blocks + 1, device=real.device)).amax(-1)
     chosen, used = pattern.key_blocks(blocks, counts)  # (b or 1, h, n, slots)
     chosen, used = chosen[..., :blocks], used[..., :blocks]  # a short record has no use for the other slots
-    if pattern.bidirectional:
-        mixed = _both_ways(q, k, v, real, chosen, used, min(pattern.sinks, blocks))
+    dense = min(pattern.sinks, blocks) if pattern.bidirectional else 0
+    grouped = (key, value, places, present, block, rotary_base)
+    if path_of(query, block) == "triton":
+        tables = _no_tables(key, present) if pattern.bidirectional else _group_tables(*grouped)
+        mixed = _by_kernel(*turned, value, present, chosen, used, tables, pattern, block, dense)
     else:
-        means = _group_means(key, value, places, present, block, rotary_base)
-        mixed = _causal(q, k, v, real, chosen, used, means)
-    mixed = mixed.flatten(2, 3).transpose(1, 2)  # (b, p, h, d)
+        q, k, v = (_blocked(x, block) for x in (*turned, value))  # (b, h, n, block, d)
+        if pattern.bidirectional:
+            mixed = _both_ways(q, k, v, real, chosen, used, dense)
+        else:
+            mixed = _causal(q, k, v, real, chosen, used, _group_means(*grouped))
+        mixed = mixed.flatten(2, 3).transpose(1, 2)  # (b, p, h, d)
     return mixed.masked_fill(~present[..., None, None], 0)[:, :p]
+
+
+def path_of(query: torch.Tensor, block: int) -> str:
+    """Return which form attends: "triton" on CUDA where Triton is installed and takes the sizes, else "torch"."""
+    fits = query.is_cuda and query.dtype in (torch.float32, torch.bfloat16, torch.float16)
+    return "triton" if fits and TRITON and block in TILES and query.shape[-1] in TILES else "torch"
+
+
+def _by_kernel(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    present: torch.Tensor,
+    chosen: torch.Tensor,
+    used: torch.Tensor,
+    tables: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    pattern: BlockPattern,
+    block: int,
+    dense: int,
+) -> torch.Tensor:
+    """Sparse rows by the kernel, the first `dense` blocks by the library's attention: (b, p, h, d)."""
+    from genomelm.nn.bigbird.kernel import SparseRows
+
+    q, k, v = (x.contiguous() for x in (q, k, v))
+    sizes = (block, dense, pattern.sinks, not pattern.bidirectional)
+    mixed = SparseRows.apply(q, k, v, present, chosen, used, *tables, *sizes)
+    if not dense:
+        return mixed
+    rows, keys, values = (x.transpose(1, 2) for x in (q[:, : dense * block], k, v))
+    readable = present | ~present.any(1, keepdim=True)  # a record without patches would have no numbers
+    whole = F.scaled_dot_product_attention(rows, keys, values, readable[:, None, None], scale=1.0)
+    return torch.cat([whole.transpose(1, 2), mixed[:, dense * block :]], 1)
 
 
 def _blocked(x: torch.Tensor, block: int) -> torch.Tensor:
@@ -138,33 +189,55 @@ def _group_means(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Mean keys and values (b, h, n, levels, d) that each block reads, and whether they exist: (b, n, levels) bool.
 
-    Level k of block i is the aligned group of 2^k blocks of number floor(i / 2^k) - 1. Sums are taken pair by pair,
-    level after level, in float32 at least.
+    Level k of block i is the aligned group of 2^k blocks of number floor(i / 2^k) - 1.
     """
     b, p, h, d = key.shape
     blocks = p // block
     depth = summary_levels(blocks)
-    kind = torch.promote_types(key.dtype, torch.float32)
     if not depth:
         mean = key.new_zeros(b, h, blocks, 0, d)
         return mean, mean, present.new_zeros(b, blocks, 0)
-    both = torch.cat([key, value], -1).masked_fill(~present[..., None, None], 0)
-    total = both.unflatten(1, (blocks, block)).sum(2, dtype=kind)  # (b, n, h, 2 d)
-    facts = torch.stack([present.long(), places * present], -1).unflatten(1, (blocks, block)).sum(2)  # (b, n, 2)
+    mean_key, mean_value, known = _group_tables(key, value, places, present, block, rotary_base)
     own = torch.arange(blocks, device=key.device)
-    totals, counts, rows, first = [], [], [], 0
-    for level in range(1, depth + 1):
-        groups = (blocks - 1) >> level  # those that some block reads
+    before = [0, *accumulate((blocks - 1) >> level for level in range(1, depth))]  # groups of the levels below
+    row = torch.stack([b + ((own >> k) - 1).clamp_min(0) for k, b in enumerate(before, 1)], -1)  # (n, levels)
+    closed = known[:, row] & (own[:, None] >> torch.arange(1, depth + 1, device=own.device) > 0)
+    means = (x.transpose(1, 2).index_select(2, row.flatten()).unflatten(2, row.shape) for x in (mean_key, mean_value))
+    return *means, closed
+
+
+def _no_tables(key: torch.Tensor, present: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    b, _, h, d = key.shape
+    return key.new_zeros(b, 0, h, d), key.new_zeros(b, 0, h, d), present.new_zeros(b, 0)
+
+
+def _group_tables(
+    key: torch.Tensor,
+    value: torch.Tensor,
+    places: torch.Tensor,
+    present: torch.Tensor,
+    block: int,
+    rotary_base: float | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Mean keys and values of groups (b, groups, h, d), level after level, and whether they have patches, (b, groups).
+
+    Level k has the groups of 2^k blocks that some block reads, the first (n - 1) / 2^k of them. Sums are taken pair by
+    pair, in float32 at least.
+    """
+    blocks = key.shape[1] // block
+    kind = torch.promote_types(key.dtype, torch.float32)
+    parts = [x.masked_fill(~present[..., None, None], 0).unflatten(1, (blocks, block)) for x in (key, value)]
+    total = torch.cat([x.sum(2, dtype=kind) for x in parts], -1)  # (b, n, h, 2 d)
+    facts = torch.stack([present.long(), places * present], -1).unflatten(1, (blocks, block)).sum(2)  # (b, n, 2)
+    totals, counts = [], []
+    for level in range(1, summary_levels(blocks) + 1):
+        groups = (blocks - 1) >> level
         total, facts = (x[:, : 2 * groups].unflatten(1, (groups, 2)).sum(2) for x in (total, facts))
         totals.append(total)
         counts.append(facts)
-        rows.append(first + ((own >> level) - 1).clamp_min(0))
-        first += groups
-    size, place = torch.cat(counts, 1).unbind(-1)  # (b, groups of all levels)
+    if not totals:
+        return _no_tables(key, present)
+    size, place = torch.cat(counts, 1).unbind(-1)
     count = size.clamp_min(1)
     mean_key, mean_value = (torch.cat(totals, 1) / count[..., None, None]).to(key.dtype).chunk(2, -1)
-    mean_key = rotate(mean_key, place // count, rotary_base)
-    row = torch.stack(rows, -1)  # (n, levels)
-    closed = (size > 0)[:, row] & (own[:, None] >> torch.arange(1, depth + 1, device=own.device) > 0)
-    means = (x.transpose(1, 2).index_select(2, row.flatten()).unflatten(2, row.shape) for x in (mean_key, mean_value))
-    return *means, closed
+    return rotate(mean_key, place // count, rotary_base), mean_value, size > 0

@@ -1,12 +1,27 @@
 """The operators around a state space: S5, and a gated feed-forward layer."""
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from genomelm.errors import UsageError
+from genomelm.nn.held import Shared
 from genomelm.nn.rows import Rows
 from genomelm.nn.s5.space import StateSpace
+
+
+class S5State(NamedTuple):
+    """What a causal operator keeps of the rows so far.
+
+    Attributes:
+        values: (b, n, 2) float32, real and imaginary parts.
+        numbers: those of the state space (`StateSpace.numbers`).
+    """
+
+    values: torch.Tensor
+    numbers: Shared
 
 
 class _OverStateSpace(nn.Module):
@@ -19,15 +34,15 @@ class _OverStateSpace(nn.Module):
     constant_state = True
     ssm: StateSpace
 
-    def initial_state(self, batch: int) -> torch.Tensor:
-        """Return the state before the first row: (b, n, 2) float32 zeros.
+    def initial_state(self, batch: int) -> S5State:
+        """Return the state before the first row.
 
         Raises:
             UsageError: the operator is bidirectional.
         """
         self._refuse_later_rows()
         frequency = self.ssm.frequency
-        return frequency.new_zeros(batch, len(frequency), 2)
+        return S5State(frequency.new_zeros(batch, len(frequency), 2), Shared(self.ssm.numbers()))
 
     def _all(self, u: torch.Tensor, rows: Rows | None) -> torch.Tensor:
         """Return the state space's output (b, p, d) in u's dtype; padding enters as zero."""
@@ -35,15 +50,16 @@ class _OverStateSpace(nn.Module):
             u = u.masked_fill(~rows.present[..., None], 0)
         return self.ssm(u.float(), None, self._lengths(rows))[0].to(u.dtype)
 
-    def _next(self, u: torch.Tensor, rows: Rows | None, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _next(self, u: torch.Tensor, rows: Rows | None, state: S5State) -> tuple[torch.Tensor, S5State]:
         """Return the state space's output for the rows that follow, and the state after them."""
         self._refuse_later_rows()
         lengths = self._lengths(rows)
         if u.shape[1] == 1:
-            y, state = self.ssm.step(u[:, 0].float(), state, None if lengths is None else lengths[:, 0])
-            return y[:, None].to(u.dtype), state
-        y, state = self.ssm(u.float(), state, lengths)
-        return y.to(u.dtype), state
+            of_row = None if lengths is None else lengths[:, 0]
+            y, after = self.ssm.step(u[:, 0].float(), state.values, of_row, state.numbers.value)
+            return y[:, None].to(u.dtype), S5State(after, state.numbers)
+        y, after = self.ssm(u.float(), state.values, lengths)
+        return y.to(u.dtype), S5State(after, state.numbers)
 
     def _lengths(self, rows: Rows | None) -> torch.Tensor | None:
         return rows.lengths if self.ssm.irregular else None
@@ -88,17 +104,17 @@ class S5Operator(_OverStateSpace):
         """
         return self._gated(self._all(x, rows))
 
-    def extend(self, x: torch.Tensor, rows: Rows | None, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def extend(self, x: torch.Tensor, rows: Rows | None, state: S5State) -> tuple[torch.Tensor, S5State]:
         """Mix rows that follow those behind `state`, each in time that does not grow with the rows before it.
 
         Args:
             x: (b, p, d), without padding.
             rows: geometry; read for irregular steps only.
-            state: (b, n, 2) float32, from `initial_state` or an earlier call.
+            state: from `initial_state` or an earlier call.
 
         Returns:
             y: (b, p, d) in x's dtype.
-            state: (b, n, 2) float32 after the last row.
+            state: after the last row.
 
         Raises:
             UsageError: the operator is bidirectional.
@@ -133,8 +149,8 @@ class GatedStateSpace(_OverStateSpace):
         gate, value = self.up(x).chunk(2, -1)
         return self.down(F.silu(gate) * self._all(value, rows))
 
-    def extend(self, x: torch.Tensor, rows: Rows, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map rows that follow those behind `state` (b, n, 2), as `S5Operator` does."""
+    def extend(self, x: torch.Tensor, rows: Rows, state: S5State) -> tuple[torch.Tensor, S5State]:
+        """Map rows that follow those behind `state`, as `S5Operator` does."""
         gate, value = self.up(x).chunk(2, -1)
         y, state = self._next(value, rows, state)
         return self.down(F.silu(gate) * y), state

@@ -81,6 +81,9 @@ def scan(
 def _add_up(parts: torch.Tensor) -> torch.Tensor:
     """Make (a + ib)(c + id) of its four products: (n, 2, b, c, 2, k) -> (n, 2, b, c, k)."""
     n, _, b, count, _, rows = parts.shape
+    if torch.compiler.is_compiling():  # it fuses this, and takes no `out` that is a view
+        real = parts[:, 0, ..., 0, :] - parts[:, 1, ..., 1, :]
+        return torch.stack([real, parts[:, 0, ..., 1, :] + parts[:, 1, ..., 0, :]], 1)
     whole = parts.new_empty(n, 2, b, count, rows)
     torch.sub(parts[:, 0, ..., 0, :], parts[:, 1, ..., 1, :], out=whole[:, 0])
     torch.add(parts[:, 0, ..., 1, :], parts[:, 1, ..., 0, :], out=whole[:, 1])

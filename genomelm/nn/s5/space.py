@@ -1,6 +1,7 @@
 """The diagonal state space: its parameters, their first values, and the scan over rows."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -93,18 +94,40 @@ class StateSpace(nn.Module):
                 y, after = read_out(u, into, decay, turn, _reader(self.out), ahead, carry)
             return torch.addcmul(y, u, self.skip), after.permute(2, 0, 1)
 
+    def numbers(self) -> "Numbers":
+        """Return what all steps of single rows share; it follows from the weights, which must stay as they are."""
+        with torch.autocast(self.skip.device.type, enabled=False):
+            step, bound = self._step()
+            if not self.irregular:
+                decay, turn, _ = self.exponents()
+                factors = _straight_and_crossed(powers(decay, turn, 2)[..., 1])
+                return Numbers(self._held(decay, turn, step), _reader(self.out), factors, None)
+            decay, turn, held = self._tables(step, bound)
+            size = decay.exp()
+            power = torch.stack([size * turn.cos(), size * turn.sin()], -1).float().transpose(0, 1)
+            held = _straight_and_crossed(held.permute(2, 1, 0))
+            return Numbers(self.into.flatten(0, 1), _reader(self.out), _straight_and_crossed(power), held)
+
     def step(
-        self, u: torch.Tensor, state: torch.Tensor, lengths: torch.Tensor | None = None
+        self,
+        u: torch.Tensor,
+        state: torch.Tensor,
+        lengths: torch.Tensor | None = None,
+        numbers: "Numbers | None" = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Run one row: (b, d), (b, n, 2) and lengths (b,) -> (b, d) and (b, n, 2), in time that does not grow."""
+        """Run one row: (b, d), (b, n, 2) and lengths (b,) -> (b, d) and (b, n, 2), in time that does not grow.
+
+        `numbers` are those of `self.numbers()`; None: they are worked out.
+        """
         with torch.autocast(u.device.type, enabled=False):
-            if self.irregular:
-                y, after = self._by_lengths(u[:, None], state, lengths[:, None])
-                return torch.addcmul(y[:, 0], u, self.skip), after.permute(2, 0, 1)
-            decay, turn, step = self.exponents()
-            inputs = (self._held(decay, turn, step) @ u.T).view(len(decay), 2, -1)
-            states = _times(powers(decay, turn, 2)[..., 1, None], state.permute(1, 2, 0)) + inputs
-            return states.flatten(0, 1).T @ _reader(self.out) + self.skip * u, states.permute(2, 0, 1)
+            into, reader, power, held = self.numbers() if numbers is None else numbers
+            inputs = (u @ into.T).unflatten(1, (-1, 2))
+            if held is not None:
+                at = lengths.clamp_max(MOST_BASES)
+                power, held = power[:, at], held[:, at]
+                inputs = inputs * held[0] + inputs.flip(-1) * held[1]
+            after = torch.addcmul(torch.addcmul(inputs, state, power[0]), state.flip(-1), power[1])
+            return torch.addcmul(after.flatten(1) @ reader, u, self.skip), after
 
     def exponents(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return Re(lambda) step, Im(lambda) step (radians) and step of every state: (n,) float64 each.
@@ -123,17 +146,20 @@ class StateSpace(nn.Module):
         """Return B under a zero-order hold: (2n, d) float32."""
         return _times(hold(decay, turn, step).float()[..., None], self.into).flatten(0, 1)
 
+    def _tables(self, step: torch.Tensor, bound: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return exponents of each length of a patch, (n, lengths) float64, and its holds, (2, n, lengths) float32."""
+        share = torch.arange(MOST_BASES + 1, device=step.device)[:, None] / MEAN_LENGTH  # (lengths, 1)
+        step = torch.minimum(step * share, bound).T  # (n, lengths)
+        decay, turn = -self.log_decay.double().exp()[:, None] * step, self.frequency.double()[:, None] * step
+        held = hold(decay[:, 1:].flatten(), turn[:, 1:].flatten(), step[:, 1:].flatten()).float()
+        return decay, turn, torch.nn.functional.pad(held.T.unflatten(1, (len(decay), -1)), (1, 0))
+
     def _by_lengths(
         self, u: torch.Tensor, state: torch.Tensor | None, lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return 2 Re(C x) (b, p, d) and the last states (n, 2, b), with a step for each row's length."""
         b, p, d = u.shape
-        step, bound = self._step()
-        share = torch.arange(MOST_BASES + 1, device=u.device)[:, None] / MEAN_LENGTH  # (lengths, 1)
-        step = torch.minimum(step * share, bound).T  # (n, lengths)
-        decay, turn = -self.log_decay.double().exp()[:, None] * step, self.frequency.double()[:, None] * step
-        held = hold(decay[:, 1:].flatten(), turn[:, 1:].flatten(), step[:, 1:].flatten()).float()
-        held = torch.nn.functional.pad(held.T.unflatten(1, (len(decay), -1)), (1, 0))  # (2, n, lengths)
+        decay, turn, held = self._tables(*self._step())
         decay, turn, real, imaginary = (per_row(table, lengths) for table in (decay, turn, *held))  # (n, b, p)
         inputs = (self.into.flatten(0, 1) @ u.reshape(b * p, d).T).view(-1, 2, b, p)
         inputs = _times(torch.stack([real, imaginary], 1), inputs)
@@ -143,6 +169,23 @@ class StateSpace(nn.Module):
             later = scan_rows(inputs.flip(-1), decay.flip(-1), turn.flip(-1)).flip(-1) - inputs
             y = y + later.flatten(0, 1).flatten(1).T @ _reader(self.out_ahead)
         return y.view(b, p, d), states[..., -1]
+
+
+class Numbers(NamedTuple):
+    """What steps of single rows share.
+
+    Attributes:
+        into: (2n, d), B, regular steps: under the hold.
+        reader: (2n, d), for 2 Re(C x).
+        power: exp(lambda step), (2, n, 2), irregular steps: (2, lengths, n, 2): what is multiplied by a pair of real
+            and imaginary part, and by that pair turned round.
+        held: likewise the hold's factors of the input, (2, lengths, n, 2); None: regular steps.
+    """
+
+    into: torch.Tensor
+    reader: torch.Tensor
+    power: torch.Tensor
+    held: torch.Tensor | None
 
 
 def _longest_step(frequency: torch.Tensor) -> torch.Tensor:
@@ -176,6 +219,12 @@ def _pairs(x: torch.Tensor) -> torch.Tensor:
 def _times(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Multiply pairs: (n, 2, ...) by (n, 2, ...)."""
     return torch.stack([a[:, 0] * b[:, 0] - a[:, 1] * b[:, 1], a[:, 0] * b[:, 1] + a[:, 1] * b[:, 0]], 1)
+
+
+def _straight_and_crossed(x: torch.Tensor) -> torch.Tensor:
+    """Return what a pair, and the pair turned round, are multiplied by for a product by x: (..., 2) -> (2, ..., 2)."""
+    real, imaginary = x.unbind(-1)
+    return torch.stack([torch.stack([real, real], -1), torch.stack([-imaginary, imaginary], -1)])
 
 
 def _reader(out: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,295 @@
+"""The sparse rows of BigBird attention in Triton, for CUDA: key blocks are read where they lie, nothing is gathered."""
+
+import torch
+import triton
+import triton.language as tl
+from torch.autograd.function import once_differentiable
+
+SIZES = ["p", "blocks", "heads", "slots", "groups", "chosen_stride", "used_stride", "first"]
+LISTED = ["p", "blocks", "heads", "entries", "readers_stride", "edges_stride", "first", "dense", "sinks"]
+"""Arguments that are not compiled in: texts differ in length."""
+LOW = tl.constexpr(-1e30)
+"""Stands for minus infinity, and stays finite where all keys of a padding row are masked."""
+SHARE = 32
+"""Query blocks of one program of the gradient of a global block, which (nearly) all blocks read."""
+
+
+@triton.jit
+def _tile(x, rows, stride, D: tl.constexpr):
+    """Load rows of d channels, (rows, d)."""
+    return tl.load(x + rows[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :])
+
+
+@triton.jit
+def _group_rows(i, blocks, LEVELS: tl.constexpr):
+    """Rows of the tables of means that block i reads and whether it does, (LEVELS,): group (i >> k) - 1 of level k."""
+    level = 1 + tl.arange(0, LEVELS)
+    before = tl.zeros((LEVELS,), tl.int32)  # groups of the levels below
+    for other in tl.static_range(1, LEVELS):
+        before += tl.where(level > other, (blocks - 1) >> other, 0)
+    return before + (i >> level) - 1, (i >> level) > 0
+
+
+@triton.jit(do_not_specialize=SIZES)
+def _forward(
+    q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm,
+    p, blocks, heads, slots, groups, chosen_stride, used_stride, first,
+    CAUSAL: tl.constexpr, LEVELS: tl.constexpr, BLOCK: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """One block of queries of one head over its key blocks and means, by a running softmax."""
+    i, batch, head = tl.program_id(0) + first, tl.program_id(1) // heads, tl.program_id(1) % heads
+    stride, start = heads * D, (batch.to(tl.int64) * p * heads + head) * D
+    rows = i * BLOCK + tl.arange(0, BLOCK)
+    query = _tile(q + start, rows, stride, D)
+    top = tl.full((BLOCK,), float("-inf"), tl.float32)
+    total = tl.zeros((BLOCK,), tl.float32)
+    mixed = tl.zeros((BLOCK, D), tl.float32)
+    chosen += batch.to(tl.int64) * chosen_stride + (head * blocks + i) * slots
+    used += batch * used_stride + i * slots
+    for slot in range(slots):
+        if tl.load(used + slot) != 0:
+            cols = tl.load(chosen + slot).to(tl.int32) * BLOCK + tl.arange(0, BLOCK)
+            readable = (tl.load(real + batch * p + cols) != 0)[None, :]
+            if CAUSAL:
+                readable &= rows[:, None] >= cols[None, :]
+            logits = tl.dot(query, tl.trans(_tile(k + start, cols, stride, D)), input_precision=PRECISION)
+            logits = tl.where(readable, logits, LOW)
+            higher = tl.maximum(top, tl.max(logits, 1))
+            weight, fade = tl.exp(logits - higher[:, None]), tl.exp(top - higher)
+            value = _tile(v + start, cols, stride, D)
+            total = total * fade + tl.sum(weight, 1)
+            mixed = tl.dot(weight.to(value.dtype), value, mixed * fade[:, None], input_precision=PRECISION)
+            top = higher
+    if LEVELS > 0:
+        row, there = _group_rows(i, blocks, LEVELS)
+        place = ((batch.to(tl.int64) * groups + row) * heads + head)[:, None] * D + tl.arange(0, D)[None, :]
+        readable = tl.load(closed + batch * groups + row, there, 0) != 0
+        there = there[:, None]
+        logits = tl.dot(query, tl.trans(tl.load(mean_k + place, there, 0.0)), input_precision=PRECISION)
+        logits = tl.where(readable[None, :], logits, LOW)
+        higher = tl.maximum(top, tl.max(logits, 1))
+        weight, fade = tl.exp(logits - higher[:, None]), tl.exp(top - higher)
+        value = tl.load(mean_v + place, there, 0.0)
+        total = total * fade + tl.sum(weight, 1)
+        mixed = tl.dot(weight.to(value.dtype), value, mixed * fade[:, None], input_precision=PRECISION)
+        top = higher
+    place = start + rows[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :]
+    tl.store(out + place, (mixed / total[:, None]).to(out.dtype.element_ty))
+    tl.store(norm + tl.program_id(1).to(tl.int64) * p + rows, top + tl.log(total))
+
+
+@triton.jit(do_not_specialize=SIZES)
+def _query_gradient(
+    q, k, v, real, chosen, used, mean_k, mean_v, closed, of_out, norm, inner, of_q, of_mean_k, of_mean_v,
+    p, blocks, heads, slots, groups, chosen_stride, used_stride, first,
+    CAUSAL: tl.constexpr, LEVELS: tl.constexpr, BLOCK: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """The gradients of one block of queries and of the means that it reads; weights are made anew from `norm`."""
+    i, batch, head = tl.program_id(0) + first, tl.program_id(1) // heads, tl.program_id(1) % heads
+    stride, start = heads * D, (batch.to(tl.int64) * p * heads + head) * D
+    rows = i * BLOCK + tl.arange(0, BLOCK)
+    query, upstream = _tile(q + start, rows, stride, D), _tile(of_out + start, rows, stride, D)
+    top = tl.load(norm + tl.program_id(1).to(tl.int64) * p + rows)
+    mean = tl.load(inner + tl.program_id(1).to(tl.int64) * p + rows)
+    total = tl.zeros((BLOCK, D), tl.float32)
+    chosen += batch.to(tl.int64) * chosen_stride + (head * blocks + i) * slots
+    used += batch * used_stride + i * slots
+    for slot in range(slots):
+        if tl.load(used + slot) != 0:
+            cols = tl.load(chosen + slot).to(tl.int32) * BLOCK + tl.arange(0, BLOCK)
+            readable = (tl.load(real + batch * p + cols) != 0)[None, :]
+            if CAUSAL:
+                readable &= rows[:, None] >= cols[None, :]
+            key = _tile(k + start, cols, stride, D)
+            logits = tl.dot(query, tl.trans(key), input_precision=PRECISION)
+            weight = tl.where(readable, tl.exp(logits - top[:, None]), 0.0)
+            of_weight = tl.dot(upstream, tl.trans(_tile(v + start, cols, stride, D)), input_precision=PRECISION)
+            of_logits = weight * (of_weight - mean[:, None])
+            total = tl.dot(of_logits.to(key.dtype), key, total, input_precision=PRECISION)
+    if LEVELS > 0:
+        row, there = _group_rows(i, blocks, LEVELS)
+        place = ((batch.to(tl.int64) * groups + row) * heads + head)[:, None] * D + tl.arange(0, D)[None, :]
+        readable = tl.load(closed + batch * groups + row, there, 0) != 0
+        there = there[:, None]
+        key = tl.load(mean_k + place, there, 0.0)
+        logits = tl.dot(query, tl.trans(key), input_precision=PRECISION)
+        weight = tl.where(readable[None, :], tl.exp(logits - top[:, None]), 0.0)
+        of_weight = tl.dot(upstream, tl.trans(tl.load(mean_v + place, there, 0.0)), input_precision=PRECISION)
+        of_logits = (weight * (of_weight - mean[:, None])).to(key.dtype)
+        total = tl.dot(of_logits, key, total, input_precision=PRECISION)
+        of_key = tl.dot(tl.trans(of_logits), query, input_precision=PRECISION)
+        of_value = tl.dot(tl.trans(weight.to(key.dtype)), upstream, input_precision=PRECISION)
+        part = (tl.program_id(1).to(tl.int64) * blocks + i) * LEVELS + tl.arange(0, LEVELS)
+        part = part[:, None] * D + tl.arange(0, D)[None, :]
+        tl.store(of_mean_k + part, of_key)
+        tl.store(of_mean_v + part, of_value)
+    place = start + rows[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :]
+    tl.store(of_q + place, total.to(of_q.dtype.element_ty))
+
+
+@triton.jit(do_not_specialize=["blocks", "heads", "groups"])
+def _mean_gradient(
+    parts, out, blocks, heads, groups, LEVELS: tl.constexpr, TILE: tl.constexpr, D: tl.constexpr
+):  # fmt: skip
+    """Add up what the blocks that read a mean have for it; they lie side by side."""
+    level, group = 1, tl.program_id(0)
+    for other in tl.static_range(1, LEVELS):
+        beyond = (level == other) & (group >= (blocks - 1) >> other)
+        group = tl.where(beyond, group - ((blocks - 1) >> other), group)
+        level = tl.where(beyond, level + 1, level)
+    low, high = (group + 1) << level, tl.minimum((group + 2) << level, blocks)
+    total = tl.zeros((D,), tl.float32)
+    for begin in range(low, high, TILE):
+        i = begin + tl.arange(0, TILE)
+        row = (tl.program_id(1).to(tl.int64) * blocks + i) * LEVELS + level - 1
+        total += tl.sum(tl.load(parts + row[:, None] * D + tl.arange(0, D)[None, :], (i < high)[:, None], 0.0), 0)
+    batch, head = tl.program_id(1) // heads, tl.program_id(1) % heads
+    tl.store(out + ((batch.to(tl.int64) * groups + tl.program_id(0)) * heads + head) * D + tl.arange(0, D), total)
+
+
+@triton.jit(do_not_specialize=LISTED)
+def _key_gradient(
+    q, k, v, real, readers, edges, of_out, norm, inner, of_k, of_v,
+    p, blocks, heads, entries, readers_stride, edges_stride, first, dense, sinks,
+    SINKS: tl.constexpr, SHARE: tl.constexpr,
+    CAUSAL: tl.constexpr, BLOCK: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """The gradients of one block of keys and values from the query blocks that read it.
+
+    SINKS: a global block, read by all query blocks from `dense` on (causal: from its own on); a program takes SHARE of
+    them and writes its part in float32. Otherwise the readers are listed.
+    """
+    batch, head = tl.program_id(1) // heads, tl.program_id(1) % heads
+    stride, start = heads * D, (batch.to(tl.int64) * p * heads + head) * D
+    if SINKS:
+        j = tl.program_id(0) % sinks
+        low = tl.program_id(0) // sinks * SHARE
+        high = tl.minimum(low + SHARE, blocks)
+        low = tl.maximum(low, dense)
+        if CAUSAL:
+            low = tl.maximum(low, j)
+    else:
+        j = tl.program_id(0) + first
+        readers += batch.to(tl.int64) * readers_stride + head.to(tl.int64) * entries
+        edges += batch * edges_stride + head * (blocks + 1)
+        low, high = tl.load(edges + j).to(tl.int32), tl.load(edges + j + 1).to(tl.int32)
+    cols = j * BLOCK + tl.arange(0, BLOCK)
+    key, value = _tile(k + start, cols, stride, D), _tile(v + start, cols, stride, D)
+    there = (tl.load(real + batch * p + cols) != 0)[:, None]
+    total_k, total_v = tl.zeros((BLOCK, D), tl.float32), tl.zeros((BLOCK, D), tl.float32)
+    facts = tl.program_id(1).to(tl.int64) * p
+    for entry in range(low, high):
+        i = entry
+        if not SINKS:
+            i = tl.load(readers + entry).to(tl.int32)
+        rows = i * BLOCK + tl.arange(0, BLOCK)
+        query, upstream = _tile(q + start, rows, stride, D), _tile(of_out + start, rows, stride, D)
+        top, mean = tl.load(norm + facts + rows), tl.load(inner + facts + rows)
+        readable = there
+        if CAUSAL:
+            readable = there & (rows[None, :] >= cols[:, None])
+        logits = tl.dot(key, tl.trans(query), input_precision=PRECISION)
+        weight = tl.where(readable, tl.exp(logits - top[None, :]), 0.0)
+        total_v = tl.dot(weight.to(upstream.dtype), upstream, total_v, input_precision=PRECISION)
+        of_weight = tl.dot(value, tl.trans(upstream), input_precision=PRECISION)
+        of_logits = weight * (of_weight - mean[None, :])
+        total_k = tl.dot(of_logits.to(query.dtype), query, total_k, input_precision=PRECISION)
+    if SINKS:
+        row = (tl.program_id(0).to(tl.int64) * tl.num_programs(1) + tl.program_id(1)) * BLOCK + tl.arange(0, BLOCK)
+        place = row[:, None] * D + tl.arange(0, D)[None, :]
+    else:
+        place = start + cols[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :]
+    tl.store(of_k + place, total_k.to(of_k.dtype.element_ty))
+    tl.store(of_v + place, total_v.to(of_v.dtype.element_ty))
+
+
+class SparseRows(torch.autograd.Function):
+    """Rows of the attention that read chosen blocks and (causal) means; see `portable.attention` for the rule.
+
+    Args:
+        q, k, v: (b, p, h, d) contiguous, turned and scaled; p a multiple of the block.
+        real: (b, p) bool.
+        chosen, used: key blocks (b or 1, h, n, slots) and whether they are read (b or 1, 1, n, slots).
+        mean_k, mean_v, closed: tables of means (b, groups, h, d), and whether a group has patches, (b, groups).
+        block: patches of a block.
+        dense: query blocks at the start that are left at zero: they read everything, by another way.
+        sinks: global blocks, which every block reads (causal: every block from them on).
+        causal: no patch reads a later one.
+
+    Returns:
+        (b, p, h, d). Sums run in float32, in a fixed order.
+    """
+
+    @staticmethod
+    def forward(ctx, q, k, v, real, chosen, used, mean_k, mean_v, closed, block, dense, sinks, causal):
+        b, p, h, d = q.shape
+        blocks, slots, groups = p // block, chosen.shape[-1], closed.shape[-1]
+        real, closed = real.to(torch.uint8).contiguous(), closed.to(torch.uint8).contiguous()
+        chosen, used = chosen.to(torch.int32).contiguous(), used.to(torch.uint8).contiguous()
+        mean_k, mean_v = mean_k.contiguous(), mean_v.contiguous()
+        out = torch.zeros_like(q) if dense else torch.empty_like(q)
+        norm = q.new_empty(b, h, p, dtype=torch.float32)
+        sizes = (p, blocks, h, slots, groups, *(x.stride(0) if len(x) > 1 else 0 for x in (chosen, used)), dense)
+        levels = max(16, triton.next_power_of_2(blocks.bit_length())) if groups else 0
+        fixed = (causal, levels, block, d, _precision(q))
+        if blocks > dense:
+            _forward[blocks - dense, b * h](
+                q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm, *sizes, *fixed
+            )
+        ctx.save_for_backward(q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm)
+        ctx.facts = (sizes, fixed, sinks)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, of_out):
+        q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm = ctx.saved_tensors
+        sizes, fixed, sinks = ctx.facts
+        (b, p, h, d), (_, blocks, _, _, groups, *_, dense), (_, levels, block, _, _) = q.shape, sizes, fixed
+        of_out = of_out.contiguous()
+        inner = (of_out.float() * out.float()).sum(-1).transpose(1, 2).contiguous()  # (b, h, p)
+        of_q, of_k, of_v = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        of_means = [torch.zeros_like(mean, dtype=torch.float32) for mean in (mean_k, mean_v)]
+        if blocks > dense:
+            told = (of_out, norm, inner)
+            parts = [q.new_empty(b * h, blocks, levels, d, dtype=torch.float32) for _ in range(2)]
+            _query_gradient[blocks - dense, b * h](
+                q, k, v, real, chosen, used, mean_k, mean_v, closed, *told, of_q, *parts, *sizes, *fixed
+            )
+            for part, whole in zip(parts, of_means, strict=True) if groups else ():
+                _mean_gradient[groups, b * h](part, whole, blocks, h, groups, levels, SHARE, d)
+            readers, edges = _readers(chosen, used, dense)
+            strides = [x.stride(0) if len(x) > 1 else 0 for x in (readers, edges)]
+            sinks = min(sinks, blocks)
+            lists = (q, k, v, real, readers, edges, *told)
+            numbers = (p, blocks, h, readers.shape[-1], *strides, sinks, dense, sinks)
+            if blocks > sinks:
+                _key_gradient[blocks - sinks, b * h](*lists, of_k, of_v, *numbers, False, SHARE, fixed[0], *fixed[2:])
+            if sinks:
+                shares = triton.cdiv(blocks, SHARE)
+                parts = [q.new_empty(shares, sinks, b, h, block, d, dtype=torch.float32) for _ in range(2)]
+                _key_gradient[shares * sinks, b * h](*lists, *parts, *numbers, True, SHARE, fixed[0], *fixed[2:])
+                for found, part in zip((of_k, of_v), parts, strict=True):
+                    whole = part.sum(0).permute(1, 0, 3, 2, 4).flatten(1, 2)  # (b, sinks * block, h, d)
+                    found[:, : sinks * block] = whole.to(found.dtype)
+        of_means = (whole.to(k.dtype) for whole in of_means)
+        return of_q, of_k, of_v, None, None, None, *of_means, None, None, None, None, None
+
+
+def _readers(chosen: torch.Tensor, used: torch.Tensor, dense: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return, for each key block, the query blocks that read it: (b or 1, h, n * slots) and where each list begins.
+
+    Query blocks below `dense` are in no list. The lists lie one after another, those of unread slots past the last.
+    """
+    _, _, blocks, slots = chosen.shape
+    counted = used & (torch.arange(blocks, device=used.device) >= dense)[:, None]
+    key = torch.where(counted.bool(), chosen, blocks).flatten(2)  # (b or 1, h, n * slots)
+    key, order = key.sort(stable=True)
+    bounds = torch.arange(blocks + 1, dtype=key.dtype, device=key.device).expand(*key.shape[:2], -1).contiguous()
+    edges = torch.searchsorted(key, bounds)
+    return (order // slots).int().contiguous(), edges.int().contiguous()
+
+
+def _precision(x: torch.Tensor) -> str:
+    """Products of float32 keep all their digits."""
+    return "ieee" if x.dtype == torch.float32 else "tf32"
