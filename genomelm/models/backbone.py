@@ -10,6 +10,7 @@ from genomelm.errors import UsageError
 from genomelm.models.config import MergeConfig
 from genomelm.nn.merge import AdaptiveTokenMerger
 from genomelm.nn.mlp import GatedMLP
+from genomelm.nn.norm import RMSNorm
 from genomelm.nn.rows import Rows
 
 
@@ -27,9 +28,9 @@ class Block(nn.Module):
 
     def __init__(self, width: int, hidden: int, mixer: nn.Module, gate: str = "swiglu", rezero: bool = False) -> None:
         super().__init__()
-        self.mixer_norm = nn.RMSNorm(width)
+        self.mixer_norm = RMSNorm(width)
         self.mixer = mixer
-        self.mlp_norm = nn.RMSNorm(width)
+        self.mlp_norm = RMSNorm(width)
         self.mlp = GatedMLP(width, hidden, gate)
         self.mixer_scale = nn.Parameter(torch.zeros(())) if rezero else None
         self.mlp_scale = nn.Parameter(torch.zeros(())) if rezero else None
@@ -87,7 +88,7 @@ class Backbone(nn.Module):
         sizes = (merge.mean, merge.min, merge.max, merge.taps, merge.weight)
         count = {"none": 0, "span": 1, "each": len(blocks)}[merge.where]
         self.mergers = nn.ModuleList(AdaptiveTokenMerger(width, *sizes) for _ in range(count))
-        self.norm = nn.RMSNorm(width)
+        self.norm = RMSNorm(width)
         self.gradient_checkpointing = False  # set by transformers, which hands over what a block is then run by
 
     def forward(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:

@@ -24,6 +24,7 @@ from genomelm.models.folder import check_folder, read_config_file, read_weights
 from genomelm.models.language_head import BITS, IGNORED
 from genomelm.models.local import LocalLayer
 from genomelm.nn.kmers import KmerEmbedding
+from genomelm.nn.norm import RMSNorm
 from genomelm.patching.codes import Scale
 from genomelm.runtime import exact_float32
 from genomelm.seq.alphabet import ALPHABETS, VOCABULARY
@@ -94,7 +95,7 @@ class ByteNetwork(nn.Module):
         self.layers = nn.ModuleList(
             LocalLayer(config.width, config.taps, config.growth**layer, centred=False) for layer in range(config.layers)
         )
-        self.norm = nn.RMSNorm(config.width)
+        self.norm = RMSNorm(config.width)
         self.out = nn.Linear(config.width, self.letters)
         nn.init.normal_(self.out.weight, std=0.02)
         self.register_buffer("symbol_of", torch.from_numpy(symbols_of_ids(config.alphabet)).long(), persistent=False)

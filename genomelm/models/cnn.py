@@ -8,6 +8,7 @@ from genomelm.errors import InputError, UsageError
 from genomelm.models.cnn_config import CNNBackboneConfig, CNNShellConfig
 from genomelm.models.geometry import Patches
 from genomelm.nn.letters import LetterEmbedding
+from genomelm.nn.norm import RMSNorm
 from genomelm.seq.alphabet import ALPHABETS, VOCABULARY
 
 
@@ -17,7 +18,7 @@ class ConvLayer(nn.Module):
     def __init__(self, width: int, taps: int, centred: bool) -> None:
         super().__init__()
         self.ahead = (taps - 1) // 2 if centred else 0
-        self.norm = nn.RMSNorm(width)
+        self.norm = RMSNorm(width)
         self.conv = nn.Conv1d(width, width, taps)
 
     def forward(self, x: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
@@ -33,7 +34,7 @@ class CNNBackbone(nn.Module):
     def __init__(self, width: int, taps: tuple[int, ...], centred: bool) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(ConvLayer(width, count, centred) for count in taps)
-        self.norm = nn.RMSNorm(width)
+        self.norm = RMSNorm(width)
         self.gradient_checkpointing = False  # set by transformers, which hands over what a layer is then run by
 
     def forward(self, x: torch.Tensor, real: torch.Tensor) -> torch.Tensor:

@@ -14,13 +14,19 @@ from genomelm.settings import from_mapping, read_yaml, setting
 
 MOST_KMERS = 1 << 24
 """Rows of the largest exact k-mer table."""
+MOST_HASHED = 32
+"""Letters of the longest hashed k-mer."""
 
 
 @dataclass(frozen=True)
 class ShellConfig:
     """The byte-latent shell that every backbone shares."""
 
-    alphabet: str = setting("dna", "letters that the model reads and predicts", choices=("dna", "rna", "protein"))
+    alphabet: str = setting(
+        "dna",
+        "letters that the model reads and predicts; mixed: those of each record's own alphabet",
+        choices=("dna", "rna", "protein", "mixed"),
+    )
     objective: str = setting(
         "causal", "causal: row i predicts base i+1; masked: row i is base i, hidden", choices=("causal", "masked")
     )
@@ -30,7 +36,9 @@ class ShellConfig:
     dilation: int = setting(4, "dilation of every second local layer", minimum=1)
     encoder_layers: int = setting(2, "local layers before pooling", minimum=0)
     decoder_layers: int = setting(1, "local layers after reading the patches back", minimum=0)
-    kmers: tuple[int, ...] = setting((3, 4, 5), "k of each exact k-mer table")
+    kmers: tuple[int, ...] = setting((3, 4, 5), "k of each exact k-mer table (mixed: of DNA and RNA; protein has 2)")
+    hashed_kmers: tuple[int, ...] = setting((), "k of each table of hashed k-mers, beyond the exact ones")
+    hash_buckets: int = setting(65536, "rows of a table of hashed k-mers", minimum=16, maximum=MOST_KMERS)
     width: int = setting(128, "width of patch states", minimum=8)
     window: int = setting(2, "patches that a byte reads: the newest closed ones; masked: those around it", minimum=1)
     target_length: int = setting(1024, "bases that the model is meant to reach", minimum=1)
@@ -42,12 +50,17 @@ class ShellConfig:
                 f"shell.local_width is {self.local_width}, which does not split into {self.local_heads} heads of an "
                 f"even width (rotary positions turn pairs of channels): choose a multiple of {2 * self.local_heads}"
             )
-        letters = len(ALPHABETS[self.alphabet].columns)
+        letters = len(ALPHABETS["dna" if self.alphabet == "mixed" else self.alphabet].columns)
         for k in self.kmers:
             if k < 1 or letters**k > MOST_KMERS or self.kmers.count(k) > 1:
                 raise UsageError(
                     f"shell.kmers is {list(self.kmers)}: k = {k} would be a table of {letters}**{k} rows; give each k "
                     f"once, from 1 on, with at most {MOST_KMERS:,} rows (DNA: up to 10, protein: up to 5)"
+                )
+        for k in self.hashed_kmers:
+            if not 2 <= k <= MOST_HASHED or self.hashed_kmers.count(k) > 1:
+                raise UsageError(
+                    f"shell.hashed_kmers is {list(self.hashed_kmers)}: give each k once, from 2 to {MOST_HASHED}"
                 )
         if self.conjoined and (self.objective, self.alphabet) != ("masked", "dna"):
             raise UsageError(
@@ -214,12 +227,25 @@ class HeadConfig:
     two_strands: bool = setting(False, "a sequence and its reverse complement mean the same; predictions average both")
     mean: float = setting(0.0, "regression: mean of the training labels, added back to the output")
     scale: float = setting(1.0, "regression: standard deviation of the training labels")
+    means: tuple[float, ...] = setting((), "regression of several outputs: mean of each, instead of mean")
+    scales: tuple[float, ...] = setting((), "regression of several outputs: deviation of each, instead of scale")
+    multi_label: bool = setting(
+        False, "classification: each output is a yes or no of its own, not one class of several"
+    )
+    names: tuple[str, ...] = setting((), "names of the outputs; empty: they are numbered")
     per_base: bool = setting(False, "regression: a number a base (a track) instead of a number a sequence")
     weight: float = setting(1.0, "weight of the loss among several tasks", minimum=0)
 
     def __post_init__(self) -> None:
         if self.per_base and self.kind != "regression":
             raise UsageError(f"head.per_base is of regressions, and the kind is {self.kind}: set it to false")
+        if self.multi_label and self.kind != "sequence_classification":
+            raise UsageError(f"head.multi_label is of sequence_classification, not of {self.kind}: set it to false")
+        for key in ("means", "scales", "names"):
+            if (given := len(getattr(self, key))) not in (0, self.outputs):
+                raise UsageError(
+                    f"head.{key} has {given} entries for {self.outputs} outputs: give one for each, or none"
+                )
 
 
 @dataclass(frozen=True)

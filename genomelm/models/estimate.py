@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from genomelm.models.dry_run import Counts, dry_run, model_without_data
 from genomelm.models.families import GenomeConfig
 from genomelm.nn.bigbird import BigBirdAttention
+from genomelm.nn.kmers import KmerEmbedding
 
 MOMENTS = 2
 """Numbers that Adam keeps of each parameter."""
@@ -53,20 +55,25 @@ def estimate(
     """
     model = model_without_data(config)
     parameters = {id(p): p for p in model.parameters()}
-    tables = {id(p): p for name, p in model.named_parameters() if ".kmers." in name}
     count = sum(p.numel() for p in parameters.values())
     patches = 1 + -(-length // mean_patch)  # BOS is a patch
     shares = [m.sparsity(patches).share for m in model.modules() if isinstance(m, BigBirdAttention)]
     buffers = sum(b.numel() * b.element_size() for b in model.buffers())
     return Estimate(
         parameters=count,
-        tables=sum(p.numel() for p in tables.values()),
+        tables=in_tables(model),
         weights=sum(p.numel() * p.element_size() for p in parameters.values()) + buffers,
         optimizer=MOMENTS * 4 * count,
         counts=dry_run(config, batch, length, mean_patch, dtype, device),
         bases=batch * length,
         sparsity=sum(shares) / len(shares) if shares else None,
     )
+
+
+def in_tables(model: nn.Module) -> int:
+    """Return how many of a model's parameters are in k-mer tables, exact and hashed ones."""
+    tables = {id(p): p for m in model.modules() if isinstance(m, KmerEmbedding) for p in m.parameters()}
+    return sum(p.numel() for p in tables.values())
 
 
 def largest_batch(

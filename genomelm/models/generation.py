@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from genomelm.errors import InputError, UsageError
+from genomelm.models.cnn import CNNShell
+from genomelm.models.cnn_stream import CNNStream
 from genomelm.models.model import GenomeModel
 from genomelm.models.neutral import say_neutral
 from genomelm.models.sampling import Sampling, SeenKmers, draw, probabilities
@@ -24,9 +26,20 @@ CHUNK = 4096
 ROWS = 64
 """Sequences that are continued side by side."""
 
+LARGEST = 1 << 30
+"""Bytes of the states with which sequences begin, if states grow: fewer are then continued side by side."""
+
 
 class Reader(Protocol):
-    """What a model knows of sequences that grow side by side."""
+    """What a model knows of sequences that grow side by side.
+
+    Attributes:
+        constant_state: whether what is kept of the sequences does not grow with them.
+        nbytes: bytes of what is kept.
+    """
+
+    constant_state: bool
+    nbytes: int
 
     def take(self, ids: np.ndarray, marks: np.ndarray) -> object:
         """Read the next bytes (b, k) int64; marks (b, k) bool tell whether a patch starts behind each."""
@@ -44,9 +57,16 @@ class Reader(Protocol):
 class Rereading:
     """Reads everything anew for each letter: for models that cannot go on from a state."""
 
+    constant_state = True  # there is none
+
     def __init__(self, model: GenomeModel) -> None:
         self.model = model
         self.ids, self.starts = np.zeros((1, 0), np.int64), np.ones((1, 1), bool)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the ids and marks."""
+        return self.ids.nbytes + self.starts.nbytes
 
     def take(self, ids: np.ndarray, marks: np.ndarray) -> None:
         """Keep the next bytes."""
@@ -63,6 +83,16 @@ class Rereading:
         other = Rereading(self.model)
         other.ids, other.starts = self.ids.repeat(count, 0), self.starts.repeat(count, 0)
         return other
+
+
+def reader_of(model: GenomeModel) -> Reader:
+    """Return a reader before the first byte of one sequence: one with a state, where the model has one."""
+    if isinstance(model.shell, CNNShell):
+        return CNNStream(model)
+    if reason := why_not_streamed(model):
+        log.warning("%s: every new letter costs a pass over all letters before it", reason)
+        return Rereading(model)
+    return Stream(model)
 
 
 def check_generates(model: GenomeModel) -> None:
@@ -107,7 +137,7 @@ def generate(
         count: sequences that continue this prompt; the i-th depends on `seed`, `number` and i alone.
         seed: of the uniform numbers that letters are drawn with.
         number: of the prompt, where there are several: each draws numbers of its own.
-        rows: sequences that are continued side by side.
+        rows: sequences that are continued side by side; fewer where their states grow and are large (LARGEST).
         update: called with (letters drawn, letters in all).
 
     Returns:
@@ -124,20 +154,18 @@ def generate(
             raise UsageError(f"{name} is {value}: give 1 or more")
     sampling = sampling or Sampling()
     say_neutral(model)
-    reason = why_not_streamed(model)
-    if reason:
-        log.warning("%s: every new letter costs a pass over all letters before it", reason)
     with torch.inference_mode(), exact_float32():
-        first: Reader = Rereading(model) if reason else Stream(model)
-        follower, seen = _read(model, prompt, first, sampling)
-        rows = rows if reason or first.constant_state else 1
+        first = reader_of(model)
+        follower, seen = read_prompt(model, prompt, first, sampling)
+        if not first.constant_state:
+            rows = max(1, min(rows, LARGEST // first.nbytes))
         out = np.empty((count, n_bases), np.int64)
         for begin in range(0, count, rows):
             numbers = range(begin, min(begin + rows, count))
             uniform = np.stack([uniform_numbers(n_bases, seed, number, i) for i in numbers])
             followers = [follower.fork() for _ in numbers]
             kmers = [seen.fork() for _ in numbers] if sampling.repeat_penalty else []
-            steps = _letters(model, first.repeat(len(numbers)), followers, kmers, uniform, sampling)
+            steps = draw_letters(model, first.repeat(len(numbers)), followers, kmers, uniform, sampling)
             for step, letters in enumerate(steps):
                 out[begin : begin + len(numbers), step] = letters
                 if update is not None:
@@ -175,10 +203,10 @@ def uniform_numbers(size: int, *counters: int) -> np.ndarray:
     return torch.rand(size, generator=source, dtype=torch.float64).numpy()
 
 
-def _read(
+def read_prompt(
     model: GenomeModel, prompt: np.ndarray | Iterable[np.ndarray], reader: Reader, sampling: Sampling
 ) -> tuple[Follower, SeenKmers]:
-    """Read BOS and the prompt in chunks."""
+    """Read BOS and a prompt in chunks; return who cuts it, and its k-mers."""
     follower = Follower(model.patcher)
     letters = ALPHABETS[model.alphabet].ids
     seen = SeenKmers(sampling.repeat_k, len(letters))
@@ -202,7 +230,7 @@ def _chunks(prompt: np.ndarray | Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             yield piece[begin : begin + CHUNK].astype(np.int64)
 
 
-def _letters(
+def draw_letters(
     model: GenomeModel,
     reader: Reader,
     followers: Sequence[Follower],

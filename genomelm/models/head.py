@@ -5,7 +5,7 @@ import abc
 import torch
 from torch import nn
 
-from genomelm.models.config import ShellConfig
+from genomelm.models.config import HeadConfig, ShellConfig
 
 
 class Head(nn.Module, abc.ABC):
@@ -18,6 +18,14 @@ class Head(nn.Module, abc.ABC):
     def __init__(self, shell: ShellConfig) -> None:
         super().__init__()
         self.conjoined = shell.conjoined
+
+    def keep_units(self, head: HeadConfig) -> None:
+        """Set `mean` and `scale`, the units of a regression: numbers, or one for each output as float32 (n,)."""
+        for name, values, value in (("mean", head.means, head.mean), ("scale", head.scales, head.scale)):
+            if values:
+                self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
+            else:
+                setattr(self, name, value)
 
     def forward(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None, **pairs: int) -> torch.Tensor:
         """Return the outputs in the labels' units.

@@ -19,6 +19,7 @@ class ByteInputs:
         codon_phase: (b, l) int64, place in the codon of the strand that is read, 3 where there is none, or None.
         conservation: (b, l) float32, values of a track, or None.
         records: (b, l) int64, record of each byte of a packed row, or None.
+        modality: (b, l) int64, number of the alphabet of each byte's record, or None.
     """
 
     ids: torch.Tensor
@@ -28,6 +29,7 @@ class ByteInputs:
     codon_phase: torch.Tensor | None = None
     conservation: torch.Tensor | None = None
     records: torch.Tensor | None = None
+    modality: torch.Tensor | None = None
 
     def with_other_strand(self, reverse: torch.Tensor, places: torch.Tensor) -> "ByteInputs":
         """Return a batch of twice the rows: these, then their reverse complements.

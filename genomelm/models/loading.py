@@ -19,15 +19,16 @@ TRANSFORMERS = {"architectures", "dtype", "model_type", "transformers_version", 
 """Keys that transformers writes into config.json by itself."""
 
 
-def load_model(path: str | Path, device: torch.device | str = "cpu") -> GenomeModel:
+def load_model(path: str | Path, device: torch.device | str = "cpu", alphabet: str | None = None) -> GenomeModel:
     """Load a model that `save_pretrained` wrote, in eval mode, with its patcher.
 
     Args:
         path: directory with config.json, model.safetensors and patcher/.
         device: where the weights go.
+        alphabet: what a model of several alphabets is to read; None: the alphabet of its patcher.
 
     Raises:
-        UsageError: no such directory, an unknown config key, or a newer format.
+        UsageError: no such directory, an unknown config key, or a newer format; or a model of another alphabet.
         IntegrityError: a pickle, a truncated or incomplete file, or weights that do not fit the config.
     """
     path = Path(path)
@@ -36,6 +37,9 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> GenomeMo
     patcher = load_patcher(path / "patcher", device) if (path / "patcher").is_dir() else None
     model = CLASSES[config.model_type, config.head["kind"]](config, patcher)
     model.load_state_dict(read_weights(path / "model.safetensors", model.state_dict()))
+    model.load_patchers(path, lambda folder: load_patcher(folder, device))
+    if alphabet is not None:
+        model.read(alphabet)
     return model.to(device).eval()
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from genomelm.models.config import PositionConfig, ShellConfig
 from genomelm.models.geometry import Patches
 from genomelm.nn.bridge import segment_attention, windowed_attention
+from genomelm.nn.norm import RMSNorm
 from genomelm.nn.positions import rotate
 from genomelm.nn.shortconv import ShortConv
 
@@ -16,20 +17,28 @@ class LocalLayer(nn.Module):
 
     def __init__(self, width: int, taps: int, dilation: int, centred: bool) -> None:
         super().__init__()
-        self.norm = nn.RMSNorm(width)
+        self.norm = RMSNorm(width)
         self.up = nn.Linear(width, 2 * width, bias=False)
         self.conv = ShortConv(2 * width, taps, dilation, centred)
         self.down = nn.Linear(2 * width, width, bias=False)
 
     def forward(self, x: torch.Tensor, real: torch.Tensor | None = None) -> torch.Tensor:
         """Map (b, l, d) to (b, l, d); `real` (b, l, 1) is 0 at padding, None where no byte could see any."""
-        wide = self.up(self.norm(x))
-        return x + self.down(F.silu(self.conv(wide if real is None else wide * real)))
+        wide = self.widened(x)
+        return self.joined(x, self.conv(wide if real is None else wide * real))
 
     def extend(self, x: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map the next bytes (b, k, d), given the convolution's state; return theirs and the state behind them."""
-        wide, state = self.conv.extend(self.up(self.norm(x)), state)
-        return x + self.down(F.silu(wide)), state
+        wide, state = self.conv.extend(self.widened(x), state)
+        return self.joined(x, wide), state
+
+    def widened(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what is convolved, (b, l, 2d); the last rows of it are the convolution's state."""
+        return self.up(self.norm(x))
+
+    def joined(self, x: torch.Tensor, convolved: torch.Tensor) -> torch.Tensor:
+        """Add to bytes (b, l, d) what the convolution gave, (b, l, 2d)."""
+        return x + self.down(F.silu(convolved))
 
 
 def local_layers(shell: ShellConfig, count: int) -> nn.ModuleList:

@@ -15,6 +15,7 @@ from transformers.utils import ModelOutput
 from transformers.utils import logging as progress
 
 from genomelm.errors import InputError, UsageError
+from genomelm.models.alphabets import ReadsAlphabets
 from genomelm.models.config import LANGUAGE_HEADS
 from genomelm.models.encoding import starts_of_rows
 from genomelm.models.families import GenomeConfig
@@ -45,7 +46,7 @@ class GenomeModelOutput(ModelOutput):
     hidden_states: torch.Tensor | None = None
 
 
-class GenomeModel(PreTrainedModel):
+class GenomeModel(ReadsAlphabets, PreTrainedModel):
     """Backbone in the shell, and a head. Subclasses only fix the family and the head's kind."""
 
     config_class = GenomeConfig
@@ -77,6 +78,9 @@ class GenomeModel(PreTrainedModel):
         self.head = make_head(shell, config.section("head"))
         self.patcher = patcher
         self.post_init()
+        if self.reads_several and patcher is not None:
+            self.give_patchers({patcher.config.alphabet: patcher})
+            self.read(patcher.config.alphabet)
 
     def _set_gradient_checkpointing(self, enable: bool = True, gradient_checkpointing_func=checkpoint, **more) -> None:
         """Let blocks run again in the backward pass; not the reentrant way, which would lose the losses of merging."""
@@ -85,11 +89,6 @@ class GenomeModel(PreTrainedModel):
 
     def _init_weights(self, module: torch.nn.Module) -> None:
         """Leave initialisation to the modules: each fills its own parameters when it is made."""
-
-    @property
-    def alphabet(self) -> str:
-        """Name of the alphabet that the model reads."""
-        return self.config.shell["alphabet"]
 
     @property
     def objective(self) -> str:
@@ -156,6 +155,8 @@ class GenomeModel(PreTrainedModel):
         codon_phase: torch.Tensor | None = None,
         conservation: torch.Tensor | None = None,
         records: torch.Tensor | None = None,
+        modality: torch.Tensor | None = None,
+        weights: torch.Tensor | None = None,
         references: int | None = None,
         return_logits: bool = True,
         task: str | None = None,
@@ -179,6 +180,9 @@ class GenomeModel(PreTrainedModel):
             conservation: (b, l) float32, a track's values, NaN where it has none; None: none anywhere.
             records: (b, l) int64, number of the record that each byte of a packed row belongs to, -1 at padding;
                 None: a record a row.
+            modality: (b, l) int64, models of several alphabets: that of each byte's record, by its number in
+                seq.alphabet.MODALITIES; None: the alphabet that the model reads (`read`).
+            weights: (b, l) float32, language models: weights of the labels in the loss; None: all the same.
             references: variant effects: how many of the first rows are reference alleles, 1 (shared by all
                 others) or half of the rows (the default).
             return_logits: False spares the full vocabulary in training.
@@ -205,6 +209,8 @@ class GenomeModel(PreTrainedModel):
                 if self.is_conjoined
                 else "patch_starts_reverse is for conjoined models, and this one reads one strand: leave it out"
             )
+        if modality is not None:
+            self.check_modality(patch_starts)
         places = other_places(input_ids, mask) if self.is_conjoined else None
         if patch_starts is None:
             patch_starts = self.patch_starts(input_ids, mask)
@@ -216,7 +222,7 @@ class GenomeModel(PreTrainedModel):
                     f"patch starts have shape {tuple(starts.shape)}, and ids {tuple(input_ids.shape)}: give ids (b, l) "
                     "of at least one byte, and flags (b, l+1)"
                 )
-        inputs = ByteInputs(input_ids, mask, patch_starts, letters, codon_phase, conservation, records)
+        inputs = ByteInputs(input_ids, mask, patch_starts, letters, codon_phase, conservation, records, modality)
         losses: list[torch.Tensor] = []  # of the backbone, in training mode
         if places is None:
             states = self._states(inputs, losses)
@@ -226,11 +232,18 @@ class GenomeModel(PreTrainedModel):
         read: dict[str, object] = {}
         if self.head_kind in ("variant_effect", "multi_task"):
             read["references"] = references or len(input_ids) // 2
+        asked: dict[str, object] = {}  # of the loss alone
+        if self.is_language_model:
+            asked = {"modality": modality, "weights": weights}
+        elif weights is not None:
+            raise UsageError("weights are of a language model's labels: leave them out")
         if self.head_kind == "multi_task":
             labels, read["tasks"] = self.head.chosen(labels, task)
         elif task is not None:
             raise UsageError(f"task is '{task}', but the model has a single head: leave it out")
-        loss = None if labels is None else sum(losses, self.head.loss(states, input_ids, mask, labels, **read))
+        loss = None
+        if labels is not None:
+            loss = sum(losses, self.head.loss(states, input_ids, mask, labels, **read, **asked))
         logits = self.head(states, input_ids, mask, **read) if return_logits else None
         output = GenomeModelOutput(loss=loss, logits=logits, hidden_states=states)
         return output.to_tuple() if return_dict is False else output
@@ -240,7 +253,8 @@ class GenomeModel(PreTrainedModel):
         ahead = None if self.objective == "causal" else (self.config.shell.get("window", 1) - 1) // 2
         patches = Patches.from_starts(inputs.starts, inputs.mask, ahead, inputs.records)
         given = (inputs.letters, inputs.codon_phase, inputs.conservation)
-        return self.shell(inputs.ids, patches, *given, losses=losses)
+        told = {} if inputs.modality is None else {"modality": inputs.modality}
+        return self.shell(inputs.ids, patches, *given, losses=losses, **told)
 
     def _check_packed(self, patch_starts: torch.Tensor | None) -> None:
         if self.is_conjoined:
@@ -312,6 +326,7 @@ class GenomeModel(PreTrainedModel):
                 progress.enable_progress_bar()
         if self.patcher is not None:
             self.patcher.save(Path(save_directory) / "patcher")
+        self.save_patchers(Path(save_directory))
 
 
 def _not_known(name: str) -> str:

@@ -39,14 +39,15 @@ class Pooling(Head):
 class SequenceHead(Pooling):
     """One prediction a sequence: pooled byte states -> tanh pooler -> linear.
 
-    With several classes the loss is cross entropy, with one it is binary cross entropy, and for a
-    regression it is the squared error in units of the labels' deviation.
+    With several classes the loss is cross entropy, with one it is binary cross entropy, as it is for each of several
+    labels that do not exclude each other; for a regression it is the squared error in units of the labels' deviation.
     """
 
     def __init__(self, shell: ShellConfig, head: HeadConfig) -> None:
         super().__init__(shell, head)
         d = shell.local_width
-        self.kind, self.mean, self.scale = head.kind, head.mean, head.scale
+        self.kind, self.multi_label = head.kind, head.multi_label
+        self.keep_units(head)
         self.pool = nn.Linear(2 * d, d)
         self.dropout = nn.Dropout(head.dropout)
         self.out = nn.Linear(d, head.outputs)
@@ -67,4 +68,6 @@ class SequenceHead(Pooling):
             return F.mse_loss(raw, (labels.float().view_as(raw) - self.mean) / self.scale)
         if raw.shape[1] == 1:
             return F.binary_cross_entropy_with_logits(raw[:, 0], labels.float().view(-1))
+        if self.multi_label:
+            return F.binary_cross_entropy_with_logits(raw, labels.float().view_as(raw))
         return F.cross_entropy(raw, labels.long().view(-1))

@@ -15,9 +15,11 @@ from genomelm.models.geometry import Patches
 from genomelm.models.local import PatchPooling, PatchReading, local_layers
 from genomelm.nn.gate import ConservationGate
 from genomelm.nn.kmers import KmerEmbedding
+from genomelm.nn.lookup import FewRows
 from genomelm.nn.motif import TAPS, MotifBranch
+from genomelm.nn.norm import RMSNorm
 from genomelm.nn.physical import StructureBranch
-from genomelm.nn.positions import PERIODS, phase_features, sinusoids
+from genomelm.nn.positions import CIRCLE, PERIODS, phase_features, sinusoids
 from genomelm.nn.rows import Rows
 from genomelm.seq.alphabet import ALPHABETS, PAD, VOCABULARY
 from genomelm.seq.codons import NO_PHASE
@@ -48,30 +50,43 @@ class ByteLatentShell(nn.Module):
     ) -> None:
         super().__init__()
         d, masked = shell.local_width, shell.objective == "masked"
-        letters = torch.tensor([ord(letter) for letter in ALPHABETS[shell.alphabet].columns])
         self.sees_ahead = masked
-        self.register_buffer("columns", letters, persistent=False)
-        self.bytes = nn.Embedding(VOCABULARY, d)
-        self.kmers = KmerEmbedding(d, shell.kmers, letters, VOCABULARY)
-        self.distance = nn.Embedding(DISTANCES, d) if positions.distance else None
+        self.bytes = FewRows(VOCABULARY, d)
+        self._add_letters(shell)
+        self.distance = FewRows(DISTANCES, d) if positions.distance else None
         self.phase = nn.Linear(2 * len(PERIODS), d, bias=False) if positions.phase else None
+        phases = phase_features(torch.arange(CIRCLE)) if positions.phase else None
+        self.register_buffer("phases", phases, persistent=False)
         self.encoder = local_layers(shell, shell.encoder_layers)
         self.pooling = PatchPooling(shell, positions)
         self.backbone = backbone
         self.reading = PatchReading(shell, positions)
         self.decoder = local_layers(shell, shell.decoder_layers)
-        self.norm = nn.RMSNorm(d)
-        self.codon = nn.Embedding(NO_PHASE + 1, d) if positions.codon else None
+        self.norm = RMSNorm(d)
+        self.codon = FewRows(NO_PHASE + 1, d) if positions.codon else None
         self.sines = 4.0 * max(shell.target_length, 1024) if positions.sinusoidal else None
-        self.motif = MotifBranch(d, shell.alphabet, branches.motif, masked) if branches.motif else None
-        self.structure = StructureBranch(shell.width, shell.alphabet) if branches.structure else None
+        self._add_branches(shell, branches)
         self.conservation = ConservationGate(shell.width) if branches.conservation else None
         for table in (self.bytes, self.distance, self.phase, self.codon):
             if table is not None:
                 nn.init.normal_(table.weight, std=SMALL)
         reaches = [layer.conv.reach for layer in (*self.encoder, *self.decoder)]
-        self.memory = max([1, *(k - 1 for k in shell.kmers), TAPS - 1 if branches.motif else 1])
+        longest = max(2, *shell.kmers, *shell.hashed_kmers, TAPS if branches.motif else 0)
+        self.memory = longest - 1
         self.reach = max([self.memory, *reaches])
+
+    def _add_letters(self, shell: ShellConfig) -> None:
+        """Make what is of an alphabet's letters: their ids in the order of columns, and the k-mer tables."""
+        letters = column_ids(shell.alphabet)
+        self.register_buffer("columns", letters, persistent=False)
+        hashed = (shell.hashed_kmers, shell.hash_buckets)
+        self.kmers = KmerEmbedding(shell.local_width, shell.kmers, letters, VOCABULARY, *hashed)
+
+    def _add_branches(self, shell: ShellConfig, branches: BranchConfig) -> None:
+        """Make the branches that are of an alphabet's letters."""
+        sizes = (branches.motif, self.sees_ahead)
+        self.motif = MotifBranch(shell.local_width, shell.alphabet, *sizes) if branches.motif else None
+        self.structure = StructureBranch(shell.width, shell.alphabet) if branches.structure else None
 
     def forward(
         self,
@@ -81,6 +96,7 @@ class ByteLatentShell(nn.Module):
         codon_phase: torch.Tensor | None = None,
         conservation: torch.Tensor | None = None,
         losses: list[torch.Tensor] | None = None,
+        modality: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return byte states.
 
@@ -92,6 +108,8 @@ class ByteLatentShell(nn.Module):
             codon_phase: (b, l) int64, 0, 1, 2, or 3 where there is none; None: none anywhere.
             conservation: (b, l) float32, NaN where the track has no value; None: none anywhere.
             losses: gets the auxiliary losses (scalars) of the backbone in training mode.
+            modality: (b, l) int64, alphabet of each byte's record by its number in MODALITIES, for shells that read
+                several; None: all are of the alphabet that is read.
 
         Returns:
             (b, l, d); causal: row i depends on bytes <= i and on patches closed by then.
@@ -105,14 +123,13 @@ class ByteLatentShell(nn.Module):
         if apart:
             ids = ids.masked_fill(patches.ids < 0, PAD)
         mixture = None if letters is None else self.weights(ids, letters)
-        x = self.embed(ids, patches.distance(), patches.places, mixture, codon_phase)
+        x = self.embed(ids, patches.distance(), patches.places, mixture, codon_phase, modality)
         real = (patches.ids >= 0)[..., None].to(x.dtype) if apart else None
         for layer in self.encoder:
             x = layer(x, real)
         states = self.pooling(x, patches)
         if self.structure is not None:
-            values = self.structure.values(self.weights(ids) if mixture is None else mixture)
-            states = states + self.structure(patches.mean_bytes(values))
+            states = states + self._properties(ids, mixture, patches, modality)
         states = self.backbone(states, Rows(patches.first_byte(), patches.lengths(), [] if losses is None else losses))
         if self.conservation is not None and conservation is not None:
             states = self.conservation(states, patches.mean_known(conservation))
@@ -128,6 +145,7 @@ class ByteLatentShell(nn.Module):
         places: torch.Tensor,
         mixture: torch.Tensor | None = None,
         codon_phase: torch.Tensor | None = None,
+        modality: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the byte embedding (b, l, d): byte, k-mers, where the byte lies, motifs.
 
@@ -137,23 +155,38 @@ class ByteLatentShell(nn.Module):
             places: (l,) or (b, l) int64, base coordinate of each byte from its record's start.
             mixture: (b, l, a+1) float, what is read in place of the ids of letters, the unknown letter elsewhere.
             codon_phase: (b, l) int64.
+            modality: (b, l) int64, as in `forward`.
         """
-        if mixture is None:
-            x = self.bytes(ids) + self.kmers(ids)
-        else:
-            soft = mixture @ self.bytes.weight[self.columns]
-            x = torch.where((ids < PAD)[..., None], soft, self.bytes(ids)) + self.kmers.mixed(mixture)
+        x = self._spelled(ids, mixture, modality)
         if self.distance is not None:
             x = x + self.distance(since.clamp_max(DISTANCES - 1))
         if self.phase is not None:
-            x = x + self.phase(phase_features(places))
+            x = x + self.phase(self.phases[places % CIRCLE])
         if self.codon is not None:
             x = x + self.codon(torch.full_like(ids, NO_PHASE) if codon_phase is None else codon_phase)
         if self.sines is not None:
             x = x + SMALL * 2**0.5 * sinusoids(places, x.shape[-1], self.sines)
         if self.motif is not None:
-            x = x + self.motif((self.weights(ids) if mixture is None else mixture)[..., :-1])
+            x = x + self._motifs(ids, mixture, modality)
         return x
+
+    def _spelled(self, ids: torch.Tensor, mixture: torch.Tensor | None, modality: torch.Tensor | None) -> torch.Tensor:
+        """Return the embedding of bytes and k-mers, (b, l, d); `modality` is of shells that read several alphabets."""
+        if mixture is None:
+            return self.bytes(ids) + self.kmers(ids)
+        soft = mixture @ self.bytes.weight[self.columns]
+        return torch.where((ids < PAD)[..., None], soft, self.bytes(ids)) + self.kmers.mixed(mixture)
+
+    def _motifs(self, ids: torch.Tensor, mixture: torch.Tensor | None, modality: torch.Tensor | None) -> torch.Tensor:
+        """Return what motifs add to bytes, (b, l, d)."""
+        return self.motif((self.weights(ids) if mixture is None else mixture)[..., :-1])
+
+    def _properties(
+        self, ids: torch.Tensor, mixture: torch.Tensor | None, patches: Patches, modality: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return what physical properties add to patches, (r, p, D)."""
+        values = self.structure.values(self.weights(ids) if mixture is None else mixture)
+        return self.structure(patches.mean_bytes(values))
 
     def weights(self, ids: torch.Tensor, letters: torch.Tensor | None = None) -> torch.Tensor:
         """Return weights of the alphabet's columns, (b, l, a+1): one-hot, or `letters` where the ids are letters."""
@@ -170,3 +203,8 @@ class ByteLatentShell(nn.Module):
                 f"packed records stand {patches.gap} bytes apart, and this model's convolutions reach {self.reach}: "
                 f"pack them with reach={self.reach}"
             )
+
+
+def column_ids(alphabet: str) -> torch.Tensor:
+    """Return the ids (a+1,) int64 of an alphabet's letters, the unknown one last."""
+    return torch.tensor([ord(letter) for letter in ALPHABETS[alphabet].columns])

@@ -5,18 +5,23 @@ states of the open patch, the backbone's state after the last closed patch, and 
 as many as a byte reads.
 """
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from genomelm.errors import UsageError
 from genomelm.models.geometry import Patches
 from genomelm.models.model import GenomeModel
+from genomelm.models.next_byte import NextByte
 from genomelm.models.shell import ByteLatentShell
-from genomelm.models.state import put, repeated, select
+from genomelm.models.state import put, repeated, select, tensors
+from genomelm.nn.held import Chosen
 from genomelm.nn.rows import Rows
+from genomelm.nn.tape import Tape
 from genomelm.seq.alphabet import PAD
 
 
@@ -38,8 +43,6 @@ def why_not_streamed(model: GenomeModel) -> str:
 class Stream:
     """Sequences that grow side by side; each closes its patches where its own marks say so.
 
-    Rows that close patches at different times need a backbone whose state is constant in size.
-
     Attributes:
         constant_state: whether the state does not grow with the patches.
     """
@@ -48,36 +51,50 @@ class Stream:
         """Stand before the first byte of one sequence: BOS comes first.
 
         Args:
-            model: a causal model for which `why_not_streamed` finds no reason.
+            model: a causal model for which `why_not_streamed` finds no reason. Its weights must stay as they are.
         """
         shell, reading = model.shell, model.shell.reading
         self.model, self.constant_state = model, shell.backbone.constant_state
-        self._device = model.device
+        self._next = NextByte(model)
         width, new = model.config.shell["local_width"], shell.norm.weight.new_zeros
         self._place = 0  # bytes so far, in every row
-        self._tail = torch.full((1, shell.memory), PAD, device=model.device)
-        self._local = [layer.conv.initial_state(1) for layer in (*shell.encoder, *shell.decoder)]
-        properties = 0 if shell.structure is None else shell.structure.table.shape[-1]
-        self._open, self._open_lengths = new(1, 0, width + properties), np.zeros(1, np.int64)  # ends at the right
+        self._tail = np.full((1, shell.memory), PAD)
+        self._local = [Tape(layer.conv.initial_state(1).transpose(0, 1)) for layer in (*shell.encoder, *shell.decoder)]
+        self._split = len(shell.encoder)
+        self._properties = 0 if shell.structure is None else shell.structure.table.shape[-1]
+        self._open, self._open_lengths = Tape(new(0, 1, width + self._properties)), np.zeros(1, np.int64)
         self._backbone = shell.backbone.initial_state(1)
-        # Keys and values of the newest patches, oldest first from the left, and how many there are.
-        self._newest = new(1, reading.window, 2, reading.heads, width // reading.heads)
+        # Keys and values (2, b, h, 1 + window, d / h) of the null patch and the newest patches, the newest at the
+        # right; how many of them there are; and what is added to the logits of those that there are not.
+        null = self._keys(reading.null, torch.zeros(1, 1, dtype=torch.int64, device=model.device))
+        self._pairs = F.pad(null.permute(2, 0, 3, 1, 4), (0, 0, 0, reading.window))
         self._known = np.zeros(1, np.int64)
-        self._null = self._keys(reading.null, torch.zeros(1, 1, dtype=torch.int64, device=model.device))
+        self._unknown = self._masked()
         self._last = new(1, width)
+        self._letters = model.head.letter_weights()
 
     def repeat(self, count: int) -> "Stream":
         """Return a stream of `count` sequences that begin as this one's only sequence does; this one stays usable."""
-        other = object.__new__(Stream)
-        for name, value in vars(self).items():
-            numbers = isinstance(value, np.ndarray)
-            kept = name in ("model", "constant_state", "_device", "_place", "_null")
-            setattr(other, name, value if kept else value.repeat(count) if numbers else repeated(value, count))
+        other = copy.copy(self)
+        for name in ("_tail", "_open_lengths", "_known"):
+            setattr(other, name, getattr(self, name).repeat(count, 0))
+        reaches = [layer.reach for layer in self._next.layers]
+        other._local = [tape.repeat(count, reach) for tape, reach in zip(self._local, reaches, strict=True)]
+        other._open = self._open.repeat(count, int(self._open_lengths[0]))
+        other._backbone = repeated(self._backbone, count)
+        other._pairs = self._pairs.repeat(1, count, 1, 1, 1)
+        other._unknown, other._last = other._masked(), self._last.repeat(count, 1)
         return other
 
     def logits(self) -> torch.Tensor:
         """Return the logits of the next letter: (b, a) float32."""
-        return self.model.head.letter_logits(self._last)
+        return F.linear(self._last, *self._letters).float()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is kept of the sequences."""
+        kept = [self._pairs, *tensors(self._backbone)]
+        return sum(part.nbytes for part in (*kept, *self._local, self._open))
 
     def take(self, ids: np.ndarray, marks: np.ndarray) -> torch.Tensor:
         """Read the next bytes.
@@ -89,35 +106,93 @@ class Stream:
         Returns:
             (b, k, d) byte states, as the model's hidden_states.
         """
-        shell, split = self.model.shell, len(self.model.shell.encoder)
-        x, values = self._embedded(ids, marks)
-        x = self._mixed(shell.encoder, x, range(split))
-        newest = self._known[:, None] + np.cumsum(marks, 1) - 1
-        x = x + self._read(x, self._close(x if values is None else torch.cat([x, values], -1), marks), newest)
-        x = shell.norm(self._mixed(shell.decoder, x, range(split, len(self._local))))
+        window = np.concatenate([self._tail, ids], 1)
+        x = self._one(window, marks[:, 0]) if ids.shape[1] == 1 else self._several(window, marks)
+        self._tail = window[:, ids.shape[1] :]
         self._place += ids.shape[1]
         self._last = x[:, -1]
         return x
 
-    def _embedded(self, ids: np.ndarray, marks: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def _one(self, window: np.ndarray, closes: np.ndarray) -> torch.Tensor:
+        """Read one byte, the last of a window (b, memory + 1): (b, 1, d)."""
+        step, place = self._next, self._place
+        x = step.embed(window, self._open_lengths, place)
+        for number in range(self._split):
+            x = step.mix(number, x, self._local[number])
+        row = torch.cat([x, step.values(window)], -1) if self._properties else x
+        self._open.write(row, int(self._open_lengths.max()))
+        self._open_lengths = self._open_lengths + 1
+        if closes.any():
+            self._close(closes)
+        x = step.read(x, place, self._pairs, self._unknown)
+        for number in range(self._split, len(self._local)):
+            x = step.mix(number, x, self._local[number])
+        return step.finish(x)[:, None]
+
+    def _close(self, closes: np.ndarray) -> None:
+        """Hand the open patches of the rows that `closes` (b,) names to the backbone, all their bytes being read."""
+        every = closes.all()
+        rows = np.flatnonzero(closes)
+        lengths = self._open_lengths[rows]
+        held = self._open.newest(int(lengths.max()))
+        chosen = Chosen(rows, self._next.tensor(rows))
+        held = held if every else held[:, chosen.index]
+        pooled = self._next.pool(held, lengths)[:, None]
+        geometry = Rows(self._next.tensor(self._place + 1 - lengths[:, None]), self._next.tensor(lengths[:, None]))
+        before = self._backbone if every else select(self._backbone, chosen)
+        states, after = self.model.shell.backbone.extend(pooled, geometry, before)
+        self._backbone = after if every else put(self._backbone, chosen, after)
+        new = self._keys(states, geometry.places).permute(2, 0, 3, 1, 4)  # (2, r, h, 1, d / h)
+        pairs = self._pairs if every else self._pairs[:, chosen.index]
+        pairs = torch.cat([pairs[:, :, :, :1], pairs[:, :, :, 2:], new], 3)
+        self._pairs = pairs if every else self._pairs.index_copy(1, chosen.index, pairs)
+        self._open_lengths[rows] = 0
+        self._know(self._known + closes)
+
+    def _know(self, patches: np.ndarray) -> None:
+        """Note how many patches (b,) there are."""
+        known = np.minimum(patches, self.model.shell.reading.window)
+        if (known != self._known).any():
+            self._known = known
+            self._unknown = self._masked()
+
+    def _masked(self) -> torch.Tensor:
+        """Return what is added to the logits of each key, (b * h, 1 + window, 1): minus infinity if there is none."""
+        reading = self.model.shell.reading
+        there = np.arange(reading.window, -1, -1) < self._known[:, None]
+        there[:, 0] = True  # the null patch; those known are at the right
+        bias = np.where(there, np.float32(0), np.float32(-np.inf))
+        return self._next.tensor(bias.repeat(reading.heads, 0)[..., None]).to(self._pairs.dtype)
+
+    def _several(self, window: np.ndarray, marks: np.ndarray) -> torch.Tensor:
+        """Read bytes (b, k), the last of a window (b, memory + k), as one pass does: (b, k, d)."""
+        shell = self.model.shell
+        x, values = self._embedded(window, marks)
+        x = self._mixed(shell.encoder, x, range(self._split))
+        newest = self._known[:, None] + np.cumsum(marks, 1) - 1
+        x = x + self._read(x, self._closed(x if values is None else torch.cat([x, values], -1), marks), newest)
+        return shell.norm(self._mixed(shell.decoder, x, range(self._split, len(self._local))))
+
+    def _embedded(self, window: np.ndarray, marks: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the byte embedding (b, k, d), and each byte's physical properties where the model reads them."""
         shell, memory = self.model.shell, self._tail.shape[1]
-        at = np.arange(-memory, ids.shape[1])
+        at = np.arange(-memory, marks.shape[1])
         starts = np.repeat(-self._open_lengths[:, None], len(at), 1)
         starts[:, memory + 1 :] = np.where(marks[:, :-1], at[memory + 1 :], starts[:, memory + 1 :])
         since = np.maximum(at - np.maximum.accumulate(starts, 1), 0)
-        window = torch.cat([self._tail, self._tensor(ids)], 1)
-        self._tail = window[:, ids.shape[1] :]
-        x = shell.embed(window, self._tensor(since), self._tensor(np.maximum(self._place + at, 0)))
-        values = None if shell.structure is None else shell.structure.values(shell.weights(window))[:, memory:]
+        tensor, ids = self._next.tensor, self._next.tensor(window)
+        x = shell.embed(ids, tensor(since), tensor(np.maximum(self._place + at, 0)))
+        values = None if shell.structure is None else shell.structure.values(shell.weights(ids))[:, memory:]
         return x[:, memory:], values
 
-    def _mixed(self, layers: nn.ModuleList, x: torch.Tensor, states: Sequence[int]) -> torch.Tensor:
-        for layer, number in zip(layers, states, strict=True):
-            x, self._local[number] = layer.extend(x, self._local[number])
+    def _mixed(self, layers: nn.ModuleList, x: torch.Tensor, tapes: Sequence[int]) -> torch.Tensor:
+        for layer, number in zip(layers, tapes, strict=True):
+            before = self._local[number].newest(layer.conv.reach).transpose(0, 1)
+            x, state = layer.extend(x, before)
+            self._local[number] = Tape(state.transpose(0, 1))
         return x
 
-    def _close(self, x: torch.Tensor, marks: np.ndarray) -> torch.Tensor:
+    def _closed(self, x: torch.Tensor, marks: np.ndarray) -> torch.Tensor:
         """Hand the patches that close to the backbone, and keep the bytes of the open one.
 
         Args:
@@ -127,27 +202,29 @@ class Stream:
         Returns:
             (b, p, 2, h, d) keys and values of the patches that were known and those that closed, from the left.
         """
-        held, closed = torch.cat([self._open, x], 1), marks.sum(1)
-        found = self._newest
+        before = int(self._open_lengths.max())
+        held = torch.cat([self._open.newest(before).transpose(0, 1), x], 1)
+        closed, window = marks.sum(1), self.model.shell.reading.window
+        found = self._pairs[:, :, :, 1:].permute(1, 3, 0, 2, 4)
         if closed.any():
-            new = self._patches(held, marks, closed)
-            window, most = self._newest.shape[1], new.shape[1]
-            known, columns = self._known[:, None], np.arange(window + most)
-            order = np.where(columns < known, columns, np.minimum(window + columns - known, window + most - 1))
-            found = _columns(torch.cat([self._newest, new], 1), self._tensor(order))
-            total = self._known + closed
-            self._known = np.minimum(total, window)
-            self._newest = _columns(found, self._tensor((total - self._known)[:, None] + np.arange(window)))
+            found = torch.cat([found, self._patches(held, before, marks, closed)], 1)
+        columns = np.arange(found.shape[1])
+        order = np.minimum(columns + window - self._known[:, None], len(columns) - 1)
+        from_left = _columns(found, self._next.tensor(order))
+        newest = _columns(found, self._next.tensor(closed[:, None] + np.arange(window)))
+        self._pairs = torch.cat([self._pairs[:, :, :, :1], newest.permute(2, 0, 3, 1, 4)], 3)
+        self._know(self._known + closed)
         self._open_lengths = np.where(closed > 0, marks[:, ::-1].argmax(1), self._open_lengths + marks.shape[1])
-        self._open = held[:, held.shape[1] - int(self._open_lengths.max()) :]
-        return found
+        self._open = Tape(held[:, held.shape[1] - int(self._open_lengths.max()) :].transpose(0, 1))
+        return from_left
 
-    def _patches(self, held: torch.Tensor, marks: np.ndarray, closed: np.ndarray) -> torch.Tensor:
+    def _patches(self, held: torch.Tensor, before: int, marks: np.ndarray, closed: np.ndarray) -> torch.Tensor:
         """Return keys and values (b, p, 2, h, d) of the patches that close, `closed` (b,) of them in each row.
 
-        `held` (b, o + k, d + f) are the byte states of the open patches, which end at the right, and of the next bytes.
+        `held` (b, o + k, d + f) are the byte states of the open patches, which end at byte o = `before`, and of the
+        next bytes.
         """
-        shell, before, width = self.model.shell, self._open.shape[1], self._last.shape[-1]
+        shell, width, tensor = self.model.shell, self._last.shape[-1], self._next.tensor
         rows, most = np.flatnonzero(closed), closed.max()
         count = closed[rows]
         order = np.cumsum(marks[rows], 1) - marks[rows]  # (r, k)
@@ -156,10 +233,9 @@ class Stream:
         slots = (ids + most * np.arange(len(rows))[:, None])[ids >= 0]
         lengths = np.bincount(slots, minlength=len(rows) * most).reshape(-1, most)
         places = (self._place - self._open_lengths[rows])[:, None] + np.cumsum(lengths, 1) - lengths
-        geometry = Rows(self._tensor(places), self._tensor(lengths))
-        of_rows = self._tensor(rows)
-        here = self._tensor(self._place - before + np.arange(held.shape[1]))
-        patches = Patches(self._tensor(ids), self._tensor(ids), int(most), len(rows), here)
+        geometry = Rows(tensor(places), tensor(lengths))
+        of_rows, here = tensor(rows), tensor(self._place - before + np.arange(held.shape[1]))
+        patches = Patches(tensor(ids), tensor(ids), int(most), len(rows), here)
         held, values = held[of_rows].split([width, held.shape[-1] - width], -1)
         states = shell.pooling(held, patches)
         if shell.structure is not None:
@@ -170,15 +246,17 @@ class Stream:
 
     def _run(self, pooled: torch.Tensor, geometry: Rows, rows: np.ndarray, count: np.ndarray) -> torch.Tensor:
         """Return the backbone's states (r, p, D) of pooled patches, of which row i has count[i], and keep its state."""
-        backbone, states = self.model.shell.backbone, torch.zeros_like(pooled)
-        for size in np.unique(count):
-            which = np.flatnonzero(count == size)
-            part, whole = self._tensor(which), len(which) == len(self._known)
+        backbone, states, tensor = self.model.shell.backbone, torch.zeros_like(pooled), self._next.tensor
+        # Sequences whose states grow may differ in length, and then read several patches each by itself.
+        alike = [np.flatnonzero(count == size) for size in np.unique(count)]
+        for which in alike if self.constant_state or count.max() == 1 else np.arange(len(rows))[:, None]:
+            size, part, whole = count[which[0]], tensor(which), len(which) == len(self._known)
+            chosen = Chosen(rows[which], tensor(rows[which]))
             here = Rows(geometry.places[part, :size], geometry.lengths[part, :size])
-            before = self._backbone if whole else select(self._backbone, self._tensor(rows[which]))
+            before = self._backbone if whole else select(self._backbone, chosen)
             found, after = backbone.extend(pooled[part, :size], here, before)
             states[part, :size] = found
-            self._backbone = after if whole else put(self._backbone, self._tensor(rows[which]), after)
+            self._backbone = after if whole else put(self._backbone, chosen, after)
         return states
 
     def _keys(self, states: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
@@ -186,14 +264,11 @@ class Stream:
         return torch.stack(self.model.shell.reading.keys(states, places), 2)
 
     def _read(self, x: torch.Tensor, found: torch.Tensor, newest: np.ndarray) -> torch.Tensor:
-        """Return what byte states (b, k, d) read from patches up to `newest` (b, k): (b, k, d)."""
-        null = self._null.expand(len(x), -1, -1, -1, -1)
+        """Return what byte states (b, k, d) read from patches (b, p, 2, h, d) up to `newest` (b, k): (b, k, d)."""
+        null = self._pairs[:, :, :, :1].permute(1, 3, 0, 2, 4)
         key, value = torch.cat([null, found], 1).unbind(2)
-        here = self._tensor(self._place + np.arange(x.shape[1]))
-        return self.model.shell.reading.attend(x, here, key, value, self._tensor(newest))
-
-    def _tensor(self, numbers: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(numbers)).to(self._device)
+        here = self._next.tensor(self._place + np.arange(x.shape[1]))
+        return self.model.shell.reading.attend(x, here, key, value, self._next.tensor(newest))
 
 
 def _columns(pairs: torch.Tensor, order: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,8 @@ class TokenHead(Head):
     def __init__(self, shell: ShellConfig, head: HeadConfig) -> None:
         super().__init__(shell)
         d = shell.local_width
-        self.kind, self.mean, self.scale = head.kind, head.mean, head.scale
+        self.kind = head.kind
+        self.keep_units(head)
         self.hidden = nn.Linear(d, d)
         self.dropout = nn.Dropout(head.dropout)
         self.out = nn.Linear(d, head.outputs)
@@ -44,7 +45,7 @@ class TokenHead(Head):
         if self.kind == "regression":
             labels = labels.float().view_as(raw)
             known = ~labels.isnan()
-            each = (raw - (labels.where(known, self.mean) - self.mean) / self.scale).square()
+            each = (raw - ((labels - self.mean) / self.scale).masked_fill(~known, 0)).square()
         elif raw.shape[-1] == 1:
             known = labels != IGNORED
             each = F.binary_cross_entropy_with_logits(raw[..., 0], labels.clamp_min(0).float(), reduction="none")

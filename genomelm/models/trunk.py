@@ -7,6 +7,7 @@ from genomelm.models.cnn_config import CNNShellConfig
 from genomelm.models.families import BACKBONES, GenomeConfig
 from genomelm.models.hyenadna import HyenaDNAShell
 from genomelm.models.hyenadna_config import HyenaDNAShellConfig
+from genomelm.models.mixed_shell import MixedShell
 from genomelm.models.shell import ByteLatentShell
 
 
@@ -28,4 +29,5 @@ def make_trunk(config: GenomeConfig) -> ByteLatentShell | HyenaDNAShell | CNNShe
             "switch one of them off"
         )
     blocks = BACKBONES[config.model_type][1](shell, positions, backbone)
-    return ByteLatentShell(shell, positions, branches, Backbone(shell.width, blocks, config.section("merge")))
+    kind = MixedShell if shell.alphabet == "mixed" else ByteLatentShell
+    return kind(shell, positions, branches, Backbone(shell.width, blocks, config.section("merge")))

@@ -20,7 +20,7 @@ class VariantEffectHead(Pooling):
     def __init__(self, shell: ShellConfig, head: HeadConfig) -> None:
         super().__init__(shell, head)
         d = shell.local_width
-        self.scale = head.scale
+        self.keep_units(head)
         self.pool = nn.Linear(3 * d, d, bias=False)
         self.dropout = nn.Dropout(head.dropout)
         self.out = nn.Linear(d, head.outputs, bias=False)

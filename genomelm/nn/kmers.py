@@ -1,8 +1,10 @@
-"""Exact k-mer tables: each byte also carries the learned vectors of the k-mers that end at it."""
+"""k-mer tables: each byte also carries the learned vectors of the k-mers that end at it."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from genomelm.nn.hashed_kmers import HashedKmers, refuse_mixtures
 
 
 class KmerEmbedding(nn.Module):
@@ -16,9 +18,19 @@ class KmerEmbedding(nn.Module):
         sizes: the k of each table.
         letters: ids (v',) of the alphabet's letters, the unknown last.
         vocabulary: number of ids.
+        hashed: the k of each table of hashed k-mers.
+        buckets: rows of these.
     """
 
-    def __init__(self, width: int, sizes: tuple[int, ...], letters: torch.Tensor, vocabulary: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        sizes: tuple[int, ...],
+        letters: torch.Tensor,
+        vocabulary: int,
+        hashed: tuple[int, ...] = (),
+        buckets: int = 0,
+    ) -> None:
         super().__init__()
         self.width, self.sizes = width, sizes
         self.base = len(letters)
@@ -29,6 +41,7 @@ class KmerEmbedding(nn.Module):
         self.tables = nn.ModuleList(nn.Embedding(self.base**k, width) for k in sizes)
         for table in self.tables:
             nn.init.normal_(table.weight, std=0.02)
+        self.hashed = HashedKmers(width, hashed, buckets) if hashed else None
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Map ids (b, l) int64 to (b, l, d); row i reads bytes i-k+1..i."""
@@ -41,7 +54,7 @@ class KmerEmbedding(nn.Module):
         total = self.zero.expand(*ids.shape, -1)
         for k, table in zip(self.sizes, self.tables, strict=True):
             total = total + table(codes[k])
-        return total
+        return total if self.hashed is None else total + self.hashed(digits, self.base - 1)
 
     def mixed(self, weights: torch.Tensor) -> torch.Tensor:
         """Return the expected sum of vectors where letters are drawn independently: (b, l, d).
@@ -51,7 +64,12 @@ class KmerEmbedding(nn.Module):
 
         Args:
             weights: (b, l, v') weights of the letters at each byte, the unknown one last.
+
+        Raises:
+            UsageError: there are hashed k-mers, which have no such sum.
         """
+        if self.hashed is not None:
+            refuse_mixtures()
         b, length, _ = weights.shape
         unknown = F.one_hot(torch.tensor(self.base - 1, device=weights.device), self.base).to(weights.dtype)
         total = weights.new_zeros(b, length, self.width)

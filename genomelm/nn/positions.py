@@ -4,8 +4,13 @@ import math
 
 import torch
 
+from genomelm.nn.rotary import turned
+
 PERIODS = (3.0, 8.0, 10.5, 21.0, 147.0)
 """Bases: codon, patch, helix turn, two helix turns, nucleosome."""
+
+CIRCLE = 1176
+"""Bases after which all periods begin anew together."""
 
 
 def phase_features(coordinates: torch.Tensor) -> torch.Tensor:
@@ -38,11 +43,13 @@ def rotate(x: torch.Tensor, coordinates: torch.Tensor, base: float | None) -> to
     """
     if base is None:
         return x
-    half = x.shape[-1] // 2
-    angle = _angles(coordinates, half, base)[..., None, :]
-    sine, cosine = angle.sin(), angle.cos()
-    first, second = x[..., :half], x[..., half:]  # bf16 is turned in float32 and rounded once
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1).to(x.dtype)
+    return turned(x, *turn_of(coordinates, x.shape[-1] // 2, base))
+
+
+def turn_of(coordinates: torch.Tensor, count: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return cosine and sine (..., count) float32 of the rotary angles at coordinates (...,) int64."""
+    angle = _angles(coordinates, count, base)
+    return angle.cos(), angle.sin()
 
 
 def sinusoids(coordinates: torch.Tensor, width: int, base: float) -> torch.Tensor:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from genomelm.nn.positions import turn_of
+
 LEAST = 16
 """Rows of the smallest bucket."""
 
@@ -21,6 +23,13 @@ class Rows:
     places: torch.Tensor
     lengths: torch.Tensor
     losses: list[torch.Tensor] = field(default_factory=list)
+    _turns: dict[tuple[int, float], tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict, init=False)
+
+    def turn(self, count: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return cosine and sine (b, p, count) of the rotary angles of `places`; all operators share them."""
+        if (count, base) not in self._turns:
+            self._turns[count, base] = turn_of(self.places, count, base)
+        return self._turns[count, base]
 
     @property
     def present(self) -> torch.Tensor:

@@ -41,6 +41,8 @@ DNA = Alphabet("dna", "ACGT", "N")
 RNA = Alphabet("rna", "ACGU", "N")
 PROTEIN = Alphabet("protein", "ACDEFGHIKLMNPQRSTVWY", "X")
 ALPHABETS: dict[str, Alphabet] = {alphabet.name: alphabet for alphabet in (DNA, RNA, PROTEIN)}
+MODALITIES = tuple(ALPHABETS)
+"""What the bytes of mixed batches are: numbers of alphabets."""
 
 
 def encode(sequence: str | bytes, alphabet: str = "dna") -> np.ndarray:
@@ -91,8 +93,13 @@ def check_letters(pieces: Iterable[str], alphabet: str, name: str) -> None:
     for piece in pieces:
         raw = np.frombuffer(piece.upper().encode("latin-1", "replace"), np.uint8)
         counts += np.bincount(raw, minlength=256)
+    check_counts(counts, alphabet, name)
+
+
+def check_counts(counts: np.ndarray, alphabet: str, name: str) -> None:
+    """Refuse a record as `check_letters` does, from how often each letter is there: int64 (256,), upper case."""
     total = int(counts.sum())
-    foreign = {known: _foreign(counts, known) for known in ALPHABETS}
+    foreign = {known: foreign_counts(counts, known) for known in ALPHABETS}
     if foreign[alphabet].sum() > MOST_FOREIGN * total:
         frequent = ", ".join(repr(chr(code)) for code in np.argsort(-foreign[alphabet])[:3] if foreign[alphabet][code])
         others = [known for known in ALPHABETS if foreign[known].sum() <= MOST_FOREIGN * total]
@@ -105,7 +112,7 @@ def check_letters(pieces: Iterable[str], alphabet: str, name: str) -> None:
         raise InputError(f"{name}: all {total:,} letters are nucleotides: give the protein, or a model of dna or rna")
 
 
-def _foreign(counts: np.ndarray, alphabet: str) -> np.ndarray:
+def foreign_counts(counts: np.ndarray, alphabet: str) -> np.ndarray:
     """Return counts int64 (256,) with those of the alphabet's own letters, and of its unknown one, set to 0."""
     letters = np.arange(256)
     own = (_encoding(alphabet) != ord(ALPHABETS[alphabet].unknown)) | (letters == ord(ALPHABETS[alphabet].unknown))

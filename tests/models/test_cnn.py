@@ -8,15 +8,15 @@ from leaks import TOLERANCE, largest_leak
 from small_batches import TASKS, batch_of, bits_of, labels_for, logits_of
 
 from genomelm.errors import InputError, UsageError
-from genomelm.models import CNNConfig, load_model
+from genomelm.models import CNNConfig, generation, load_model
 from genomelm.models.classes import CLASSES
+from genomelm.models.cnn_stream import CNNStream
 from genomelm.models.encoding import make_batch, pack
-from genomelm.models.generation import generate
+from genomelm.models.generation import Rereading, generate, reader_of
 from genomelm.models.hooks import watching
-from genomelm.models.stream import why_not_streamed
 from genomelm.patching.config import PatcherConfig
 from genomelm.patching.patcher import Patcher
-from genomelm.seq.alphabet import encode
+from genomelm.seq.alphabet import BOS
 from genomelm.training.config import TrainConfig
 from genomelm.training.optimizer import parameter_groups
 
@@ -158,10 +158,35 @@ def test_it_is_saved_and_loaded_and_watched(make, records, tmp_path, objective: 
     assert all(min(layer[1:]) > 0 for layer in seen.flow())
 
 
-def test_it_generates_by_rereading_and_refuses_what_it_does_not_read(make, records) -> None:
+@pytest.mark.parametrize("taps", [TAPS, (1, 4), (9,)], ids=str)
+def test_it_generates_from_a_state_as_from_recomputation(make, records, monkeypatch, taps: tuple[int, ...]) -> None:
+    model, prompt = make(taps=taps), records(30)[0]
+    for given in (prompt, prompt[:0], iter([prompt[:7], prompt[7:]])):
+        assert isinstance(reader_of(model), CNNStream)
+        streamed = generate(model, given, 40, count=3)
+        given = given if isinstance(given, np.ndarray) else prompt
+        with monkeypatch.context() as patch:
+            patch.setattr(generation, "reader_of", Rereading)
+            assert np.array_equal(generate(model, given, 40, count=3), streamed)
+
+
+def test_its_streamed_logits_are_those_of_one_pass_and_its_state_does_not_grow(make, records) -> None:
+    model, ids = make(), records(300)[0]
+    stream, found, sizes = CNNStream(model), [], set()
+    with torch.inference_mode():
+        stream.take(np.array([[BOS]]), np.array([[True]]))
+        for piece in np.split(ids, [1, 2, 40, *range(41, 300)]):
+            stream.take(piece[None], np.zeros((1, len(piece)), bool))
+            found.append(stream.logits())
+            sizes.add(stream.nbytes)
+        whole = model.head.letter_logits(model(**batch_of(model, [ids]).inputs()).hidden_states)
+    at = [1, 2, 40, *range(41, 301)]
+    assert (torch.cat(found) - whole[0, at]).abs().max() < 1e-5 * whole.abs().max()
+    assert len(sizes) == 1
+
+
+def test_what_it_does_not_read_is_refused(make, records) -> None:
     model = make()
-    assert "keeps no state" in why_not_streamed(model)
-    assert generate(model, encode("ACGT"), 5).shape == (1, 5)
     batch = batch_of(model, records(9))
     with pytest.raises(UsageError, match="reads bases only"):
         model(**batch.inputs(), codon_phase=torch.zeros_like(batch.ids))

@@ -31,6 +31,7 @@ MODELS = {
     "transformer": TransformerConfig(shell=SHELL, backbone={"hidden": 48}),
     "alibi": TransformerConfig(shell=SHELL, backbone={"positions": "alibi", "window": 24, "rezero": True}),
     "classic": TransformerConfig(shell=SHELL, backbone={"hidden": 48, "classic": True}),
+    "mixed": HyenaGLTConfig(shell={**SHELL, "alphabet": "mixed"}, branches={"motif": 2, "structure": True}),
     "hyenadna": HyenaDNAConfig(shell={"local_width": 32}),
 }
 PLAIN = ("modal", "gryphon", "transformer", "alibi", "classic")
@@ -163,3 +164,10 @@ def test_an_option_that_nothing_is_known_of_is_refused(option: str, value: str) 
     done = CliRunner().invoke(app, ["estimate", "configs/models/hyena_glt_tiny.yaml", option, value])
     assert done.exit_code == 2
     assert f"{option} {value} is unknown" in done.stderr
+
+
+def test_hashed_tables_and_those_of_every_alphabet_count_as_tables() -> None:
+    hashed = {**SHELL, "hashed_kmers": [6, 8], "hash_buckets": 100}
+    exact, more = 5**3 * 16, 2 * 101 * 16  # a row for no k-mer
+    assert estimate(HyenaGLTConfig(shell=hashed), 1, 64, 8).tables == exact + more
+    assert estimate(HyenaGLTConfig(shell={**hashed, "alphabet": "mixed"}), 1, 64, 8).tables == exact + more + 21**2 * 16

@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from genomelm.errors import InputError, NumericalError, UsageError
-from genomelm.models import generation
+from genomelm.models import generation, next_byte
 from genomelm.models.encoding import make_batch
 from genomelm.models.generation import Rereading, generate
 from genomelm.models.sampling import Sampling
-from genomelm.models.state import mapped
 from genomelm.models.stream import Stream, why_not_streamed
 from genomelm.patching.config import PatcherConfig
 from genomelm.patching.patcher import Patcher
@@ -60,12 +59,15 @@ SECTIONS = {
     "branches": {"branches": {"motif": 2, "structure": True, "conservation": True}},
     "other positions": {"positions": {"sinusoidal": True, "codon": True, "rotary": False, "length": False}},
     "no positions": {"positions": dict.fromkeys(("rotary", "distance", "length", "phase"), False)},
+    "large and hashed tables": {"shell": {"kmers": [2, 6], "hashed_kmers": [8], "hash_buckets": 64}},
 }
 
 
 @pytest.mark.parametrize("sections", SECTIONS.values(), ids=SECTIONS)
-def test_branches_and_positions_are_streamed(make_model, records, sections):
-    model = make_model(backbone=BACKBONES["striped"], sections=sections)
+def test_branches_and_positions_are_streamed(make_model, records, monkeypatch, sections):
+    monkeypatch.setattr(next_byte, "JOINED", 5**3)
+    shell, more = sections.get("shell", {}), {name: part for name, part in sections.items() if name != "shell"}
+    model = make_model(backbone=BACKBONES["striped"], sections=more, **shell)
     streamed, whole = both_ways(model, records(90, 90), [1, 1, 30, 7])
     assert (streamed - whole).abs().max() < 1e-5 * whole.square().mean().sqrt()
 
@@ -74,6 +76,36 @@ def test_branches_and_positions_are_streamed(make_model, records, sections):
 def test_a_growing_state_gives_the_states_of_one_pass(make_model, records, sizes):
     streamed, whole = both_ways(make_model(backbone=IMPLICIT), records(150), sizes)
     assert (streamed - whole).abs().max() < 1e-4 * whole.square().mean().sqrt()
+
+
+GROWING = {
+    "implicit": {"backbone": IMPLICIT},
+    "order 3": {"backbone": {**IMPLICIT, "order": 3, "groups": 16}},
+    "dense attention": {"backbone": {"layout": "A", "window": 0}},
+    "transformer": {"family": "transformer"},
+    "penalties": {"family": "transformer", "backbone": {"positions": "alibi"}},
+    "gryphon": {"family": "gryphon"},
+}
+
+
+@pytest.mark.parametrize("sizes", [[1], [7, 1, 1, 30, 1]], ids=str)
+@pytest.mark.parametrize("form", GROWING.values(), ids=GROWING)
+def test_growing_states_of_sequences_that_close_patches_apart(make_model, records, form, sizes):
+    model = make_model(**form)
+    streamed, whole = both_ways(model, records(150, 150, 150), sizes)
+    assert not Stream(model).constant_state
+    assert (streamed - whole).abs().max() < 1e-4 * whole.square().mean().sqrt()
+
+
+def test_few_sequences_stand_side_by_side_where_states_grow_large(make_model, monkeypatch):
+    model, rows = make_model(backbone=IMPLICIT), []
+    repeat = Stream.repeat
+    monkeypatch.setattr(Stream, "repeat", lambda self, count: rows.append(count) or repeat(self, count))
+    found = generate(model, encode("ACGT"), 9, count=5)
+    state = Stream(model).nbytes
+    monkeypatch.setattr(generation, "LARGEST", 2 * state + state // 2)
+    assert np.array_equal(generate(model, encode("ACGT"), 9, count=5), found)
+    assert rows == [5, 2, 2, 1]
 
 
 def test_patches_far_longer_than_the_window_are_streamed(make_model):
@@ -140,10 +172,7 @@ def test_the_state_does_not_grow_where_the_backbone_says_so(make_model, records)
         assert stream.constant_state
         for ids in np.split(records(2000)[0], 4):
             stream.take(ids[None], np.tile(np.arange(5) == 4, 100)[None])
-            counted = []
-            parts = [value for value in vars(stream).values() if isinstance(value, (torch.Tensor, tuple, list))]
-            mapped(lambda x, counted=counted: counted.append(x.numel()) or x, [p for p in parts if p is not None])
-            sizes.append(sum(counted))
+            sizes.append(stream.nbytes)
     assert len(set(sizes)) == 1
 
 

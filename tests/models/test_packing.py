@@ -135,6 +135,15 @@ def test_between_records_lies_as_much_padding_as_is_asked_for(records) -> None:
         assert reach <= Patches.from_starts(batch.starts, records=batch.records).gap < reach + PACK
 
 
+def test_records_go_to_the_rows_that_are_given(records) -> None:
+    made = records(20, 20, 200, 30)
+    flags = [np.ones(len(r) + 1, bool) for r in made]
+    batch = pack(made, flags, 320, reach=32, rows=[0, 1, 2, 2])
+    assert spans(batch, 2) == [(0, slice(0, 21)), (1, slice(0, 21))]
+    with pytest.raises(UsageError, match="record 3 has no room in row 2 of 280 bytes"):
+        pack(made, flags, 280, reach=32, rows=[0, 1, 2, 2])
+
+
 def test_a_record_longer_than_a_row_is_refused(records) -> None:
     with pytest.raises(UsageError, match="record 1 has 64 letters, and a row has room for 63"):
         pack(records(10, 64), [np.ones(11, bool), np.ones(65, bool)], 64)

@@ -1,8 +1,11 @@
+import dataclasses
 import math
 
 import torch
 
-from genomelm.nn.positions import PERIODS, phase_features, rotate, sinusoids
+from genomelm.nn.positions import CIRCLE, PERIODS, phase_features, rotate, sinusoids
+from genomelm.nn.rotary import turned
+from genomelm.nn.rows import Rows
 
 FAR = [0, 1, 10_000, 2**24 + 1, 10**9, 10**9 + 1, 2**40]
 
@@ -75,3 +78,27 @@ def test_sinusoids_are_those_of_exact_arithmetic_at_far_coordinates_too() -> Non
             angle = math.fmod(far * 4096.0 ** (-channel / 4), 2 * math.pi)
             assert abs(row[channel] - math.sin(angle)) < 1e-5
             assert abs(row[channel + 4] - math.cos(angle)) < 1e-5
+
+
+def test_phases_come_again_after_the_circle_and_not_before() -> None:
+    places = torch.tensor([0, 5, CIRCLE - 1, CIRCLE, 10**9, 2**40 + 3])
+    assert torch.equal(phase_features(places), phase_features(torch.arange(CIRCLE))[places % CIRCLE])
+    for divisor in (2, 3, 7):  # 1176 = 2^3 * 3 * 7^2
+        assert not torch.allclose(phase_features(torch.tensor([CIRCLE // divisor])), phase_features(torch.tensor([0])))
+
+
+def test_rows_share_the_angles_of_their_places() -> None:
+    rows = Rows(torch.tensor([[0, 4, 9]]), torch.tensor([[4, 5, 2]]))
+    x = torch.randn(1, 3, 2, 8)
+    assert torch.equal(turned(x, *rows.turn(4, 4096.0)), rotate(x, rows.places, 4096.0))
+    assert rows.turn(4, 4096.0)[0] is rows.turn(4, 4096.0)[0]
+    moved = dataclasses.replace(rows, places=rows.places + 1)
+    assert torch.equal(turned(x, *moved.turn(4, 4096.0)), rotate(x, moved.places, 4096.0))
+
+
+def test_the_gradient_of_a_rotation_is_the_rotation_back() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 5, 3, 8, dtype=torch.float64, requires_grad=True)
+    places = torch.tensor([0, 4, 9, 100, 10**9])
+    assert torch.autograd.gradcheck(lambda x: rotate(x, places, 4096.0), x)
+    assert torch.autograd.gradgradcheck(lambda x: rotate(x, places, 4096.0).square(), x)

@@ -9,6 +9,7 @@ from genomelm.errors import UsageError
 from genomelm.models.backbone import Backbone
 from genomelm.models.config import HyenaConfig, PositionConfig, ShellConfig
 from genomelm.models.hyena_glt import hyena_blocks
+from genomelm.models.state import tensors
 from genomelm.nn.rows import Rows
 
 LAYOUTS = {
@@ -66,7 +67,7 @@ def test_single_rows_are_all_rows_at_once_and_the_state_stays_small_where_it_say
         part = Rows(rows.places[:, t : t + 1], rows.lengths[:, t : t + 1])
         y, state = backbone.extend(x[:, t : t + 1], part, state)
         parts.append(y)
-        sizes.append(sum(leaf.nbytes for leaf in torch.utils._pytree.tree_leaves(state)))
+        sizes.append(sum(leaf.nbytes for leaf in tensors(state)))
     near(torch.cat(parts, 1), backbone(x, rows))
     assert backbone.constant_state == (name in CONSTANT)
     assert (sizes[-1] == sizes[0]) == backbone.constant_state

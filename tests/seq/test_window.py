@@ -11,7 +11,7 @@ from genomelm.seq.alphabet import reverse_complement
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
-from genomelm.seq.window import SCORED, STATUSES, allele_pair, allele_pair_in
+from genomelm.seq.window import SCORED, STATUSES, Grid, allele_pair, allele_pair_in, grid_pair
 
 # a short alphabet and repeats, so that indels have many placements
 REPEATS = "".join(random.Random(1).choice(["A", "C", "CA", "GGA", "T", "ACAC", "TTTTTT"]) for _ in range(150))
@@ -123,6 +123,38 @@ def test_a_fixed_window_shows_the_edit_or_says_that_it_cannot(variant, bounds):
     if pair.status in SCORED:
         assert pair.ref == REPEATS[bounds[0] : bounds[1]]
         assert REPEATS[: bounds[0]] + pair.alt + REPEATS[bounds[1] :] == edited(variant)
+
+
+@given(variants(), st.integers(1, 40), st.integers(8, 40))
+def test_windows_on_a_grid_show_the_edit_and_lie_where_the_variant_says(variant, step, flank):
+    centred = allele_pair(genome(), variant, 100_000)
+    pair = grid_pair(genome(), variant, Grid(step, flank, 80))
+    assert (pair.status in SCORED) == (centred.status in SCORED)
+    if pair.status not in SCORED:
+        return
+    window, start = pair.window, centred.window.start + centred.offset
+    assert pair.ref == REPEATS[window.start : window.end]
+    assert REPEATS[: window.start] + pair.alt + REPEATS[window.end :] == edited(variant)
+    assert (window.start + pair.offset, pair.ref_length, pair.alt_length) == (
+        start,
+        centred.ref_length,
+        centred.alt_length,
+    )
+    first, end = start // step * step - flank, (max(start, start + pair.ref_length - 1) // step + 1) * step + flank
+    assert (window.start, window.end) == (max(first, 0), min(end, len(REPEATS)))
+    assert (pair.status == "EDGE_PADDED") == (first < 0 or end > len(REPEATS))
+    assert pair.offset >= min(flank, start)
+    assert window.end - start - pair.ref_length >= min(flank, len(REPEATS) - start - pair.ref_length)
+
+
+def test_neighbours_share_a_window_on_a_grid():
+    windows = [
+        grid_pair(genome(), Variant("long", pos, LONG[pos - 1], "T"), Grid(64, 100, 100)).window
+        for pos in range(257, 321)
+    ]
+    assert {(window.start, window.end) for window in windows} == {(156, 420)}
+    outside = grid_pair(genome(), Variant("long", 321, LONG[320], "T"), Grid(64, 100, 100)).window
+    assert (outside.start, outside.end) == (220, 484)
 
 
 def test_an_indel_moves_through_a_long_repeat():

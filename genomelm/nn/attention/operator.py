@@ -8,17 +8,18 @@ from torch import nn
 
 from genomelm.errors import UsageError
 from genomelm.nn.attention.penalty import penalty, slopes_of
-from genomelm.nn.attention.portable import dense, penalised, windowed
+from genomelm.nn.attention.portable import dense, one, penalised, windowed
 from genomelm.nn.attention.shares import read_shares
-from genomelm.nn.positions import rotate
+from genomelm.nn.history import History
+from genomelm.nn.rotary import turned
 from genomelm.nn.rows import Rows
 
 
 class AttentionState(NamedTuple):
-    """What causal attention keeps of the rows so far.
+    """What causal attention keeps of the rows so far; without a window it is the `History` of all keys, values, places.
 
     Attributes:
-        key, value: (b, w, h, d), of the last w = window - 1 rows (window 0: of all rows); keys are turned.
+        key, value: (b, w, h, d), of the last w = window - 1 rows; keys are turned.
         real: (b, w) bool, False where there was no row yet.
         place: (b, w) int64, base coordinates of the keys.
     """
@@ -85,7 +86,7 @@ class SlidingAttention(nn.Module):
             (b, p, d); zeros where not present.
         """
         x = x.masked_fill(~rows.present[..., None], 0)
-        query, key, value = self._project(x, rows.places)
+        query, key, value = self._project(x, rows)
         if self.window == 0:
             y = self._dense(query, key, value, rows.present if self.bidirectional else None, rows.places)
         else:
@@ -104,7 +105,7 @@ class SlidingAttention(nn.Module):
             queries: (q,) int64, rows that read; those at padding have zeros.
             heads: (h,) int64.
         """
-        query, key, _ = self._project(x.masked_fill(~rows.present[..., None], 0), rows.places)
+        query, key, _ = self._project(x.masked_fill(~rows.present[..., None], 0), rows)
         lag = queries[:, None] - torch.arange(x.shape[1], device=x.device)  # (q, p)
         allowed = torch.ones_like(lag, dtype=torch.bool) if self.bidirectional else lag >= 0
         if self.window:
@@ -114,7 +115,7 @@ class SlidingAttention(nn.Module):
             bias = penalty(self.slopes[heads], rows.places[:, queries], rows.places)
         return read_shares(query[:, queries][:, :, heads], key[:, :, heads], allowed, rows.present, queries, bias)
 
-    def initial_state(self, batch: int) -> AttentionState:
+    def initial_state(self, batch: int) -> AttentionState | History:
         """Return the state before the first row.
 
         Raises:
@@ -125,13 +126,17 @@ class SlidingAttention(nn.Module):
         weight = self.out.weight
         none = weight.new_zeros(batch, max(0, self.window - 1), self.heads, len(weight) // self.heads)
         real = torch.zeros(none.shape[:2], dtype=torch.bool, device=none.device)
+        if not self.window:
+            return History.empty(none, none, real.long())
         return AttentionState(none, none.clone(), real, real.long())
 
-    def extend(self, x: torch.Tensor, rows: Rows, state: AttentionState) -> tuple[torch.Tensor, AttentionState]:
+    def extend(
+        self, x: torch.Tensor, rows: Rows, state: AttentionState | History
+    ) -> tuple[torch.Tensor, AttentionState | History]:
         """Mix rows that follow those behind `state`.
 
         Args:
-            x: (b, k, d), k >= 1, without padding.
+            x: (b, k, d), k >= 1, without padding; window 0: k is 1 where the sequences are not equally long.
             rows: geometry of these rows.
             state: from `initial_state` or an earlier call; O(window), or O(p) for p rows so far with window 0.
 
@@ -139,29 +144,41 @@ class SlidingAttention(nn.Module):
             y: (b, k, d).
             state: after the last row.
         """
-        query, key, value = self._project(x, rows.places)
+        query, key, value = self._project(x, rows)
+        if not self.window:
+            y, state = self._continued(query, key, value, rows.places, state)
+            return self._finish(y, x), state
         # What is kept stays in float32, which holds any autocast's numbers.
         key = torch.cat([state.key, key], 1)
         value = torch.cat([state.value, value], 1)
         real = F.pad(state.real, (0, x.shape[1]), value=True)
         places = torch.cat([state.place, rows.places], 1)
         keys, values = key.to(query.dtype), value.to(query.dtype)
-        if self.window:
-            y = windowed(query, keys, values, real, self.window - 1, 0, self.slopes, places)
+        if x.shape[1] == 1:
+            y = one(query, keys, values, real, self.slopes, rows.places, places)
         else:
-            y = self._dense(query, keys, values, None, places)
-        if self.window:  # in memory of its own, so that a long text is not kept
-            key, value, real, places = (part[:, x.shape[1] :].clone() for part in (key, value, real, places))
-        return self._finish(y, x), AttentionState(key, value, real, places)
+            y = windowed(query, keys, values, real, self.window - 1, 0, self.slopes, places)
+        # In memory of its own, so that a long text is not kept.
+        kept = (part[:, x.shape[1] :].clone() for part in (key, value, real, places))
+        return self._finish(y, x), AttentionState(*kept)
 
-    def _project(self, x: torch.Tensor, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _continued(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, places: torch.Tensor, state: History
+    ) -> tuple[torch.Tensor, History]:
+        """Attend over all rows so far and these, (b, k, h, d / h)."""
+        state = state.written(key, value, places)
+        keys, values, at = state.rows()
+        keys, values = keys.to(query.dtype), values.to(query.dtype)
+        if state.is_even:
+            return self._dense(query, keys, values, None, at), state
+        return one(query, keys, values, state.there(), self.slopes, places, at), state
+
+    def _project(self, x: torch.Tensor, rows: Rows) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return query, key and value, the former two turned: (b, p, h, d / h) each."""
-        query, key, value = self.into(x).unflatten(-1, (3, self.heads, -1)).unbind(2)
-        return (
-            rotate(query, places, self.rotary_base),
-            rotate(key, places, self.rotary_base),
-            value,
-        )
+        query_key, value = self.into(x).unflatten(-1, (3 * self.heads, -1)).split([2 * self.heads, self.heads], 2)
+        if self.rotary_base is not None:
+            query_key = turned(query_key, *rows.turn(query_key.shape[-1] // 2, self.rotary_base))
+        return *query_key.chunk(2, 2), value
 
     def _dense(
         self,

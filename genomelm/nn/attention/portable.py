@@ -55,6 +55,34 @@ def windowed(
     return y.view(b, count, h, block, d).transpose(2, 3).flatten(1, 2)[:, :p]
 
 
+def one(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    real: torch.Tensor,
+    slopes: torch.Tensor | None,
+    place: torch.Tensor,
+    places: torch.Tensor,
+) -> torch.Tensor:
+    """Let one row of each record attend over the keys that are real, its own among them.
+
+    Args:
+        query: (b, 1, h, d).
+        key, value: (b, w, h, d).
+        real: (b, w) bool.
+        slopes: (h,) of a penalty on distance; None: none.
+        place, places: (b, 1) and (b, w) int64, base coordinates of the row and of the keys.
+
+    Returns:
+        (b, 1, h, d).
+    """
+    allowed = real[:, None, None]  # (b, 1, 1, w)
+    if slopes is not None:
+        allowed = _added(penalty(slopes, place, places), allowed, query.dtype)
+    query, key, value = (rows.transpose(1, 2) for rows in (query, key, value))
+    return F.scaled_dot_product_attention(query, key, value, allowed).transpose(1, 2)
+
+
 def dense(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, real: torch.Tensor | None, causal: bool
 ) -> torch.Tensor:

@@ -63,6 +63,15 @@ def modal_conv(
         return _modal(signal, rates.float(), amplitudes.float(), state, lag_zero)
 
 
+def modal_step(
+    signal: torch.Tensor, rates: torch.Tensor, amplitudes: torch.Tensor, state: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Do as `modal_conv` for one row: (b, d), (m, d), (m, d), (b, d, m) -> (b, d) and (b, d, m)."""
+    with torch.autocast(signal.device.type, enabled=False):
+        after = torch.addcmul(signal.float()[..., None], state, torch.exp(-rates.float().T))
+        return (after * amplitudes.float().T).sum(-1).to(signal.dtype), after
+
+
 def _modal(signal, rates, amplitudes, state, lag_zero):
     b, p, d = signal.shape
     chunk = min(CHUNK, p)

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from genomelm.errors import UsageError
+from genomelm.nn.held import Shared
+from genomelm.nn.history import History
 from genomelm.nn.hyena.distance import DistanceDecay
 from genomelm.nn.hyena.explicit import ExplicitTaps
 from genomelm.nn.hyena.filter import ImplicitFilter
@@ -25,13 +27,13 @@ class HyenaState(NamedTuple):
         short: state of the projections' short convolutions.
         stages: state of each stage's convolution.
         distances: state of each stage's decay over bases, if there is one.
-        taps: (b, k, channels), implicit filters: the taps, the same for every sequence; else without rows.
+        filters: of each stage; implicit ones: the taps at as many lags as were worked out so far.
     """
 
     short: torch.Tensor
-    stages: tuple[torch.Tensor, ...]
+    stages: tuple[torch.Tensor | History, ...]
     distances: tuple[tuple[torch.Tensor, torch.Tensor], ...]
-    taps: torch.Tensor
+    filters: Shared
 
 
 class HyenaOperator(nn.Module):
@@ -145,13 +147,12 @@ class HyenaOperator(nn.Module):
             )
         weight = self.out.weight
         none = weight.new_zeros(batch, 0, len(weight))
-        behind = self._behind(0)
-        stages = tuple(self.form.initial_state(none, part) for part in self._by_stage(behind))
+        filters = self._by_stage(self._behind(0))
+        stages = tuple(self.form.initial_state(none, part) for part in filters)
         distances = ()
         if self.distance:
             distances = tuple(self.distance[0]["filter"].initial_state(none) for _ in stages)
-        taps = weight.new_zeros(batch, 0, behind.shape[-1])
-        return HyenaState(self.short.initial_state(batch), stages, distances, taps)
+        return HyenaState(self.short.initial_state(batch), stages, distances, Shared(filters))
 
     def extend(self, x: torch.Tensor, rows: Rows, state: HyenaState) -> tuple[torch.Tensor, HyenaState]:
         """Mix rows that follow those behind `state`.
@@ -167,11 +168,9 @@ class HyenaOperator(nn.Module):
         """
         streams, short = self.short.extend(self.into(x), state.short)
         *gates, value = streams.chunk(self.order + 1, -1)
-        taps, behind = state.taps, self._continued(state, x.shape[1])
-        if self.kind == "implicit":
-            taps = behind.expand(len(x), -1, -1)
+        filters = self._continued(state, x.shape[1])
         stages, distances = [], []
-        for stage, (gate, part) in enumerate(zip(gates[1:], self._by_stage(behind), strict=True)):
+        for stage, (gate, part) in enumerate(zip(gates[1:], filters.value, strict=True)):
             value = value * gate
             mixed, after = self.form.extend(value, part, state.stages[stage])
             stages.append(after)
@@ -180,18 +179,17 @@ class HyenaOperator(nn.Module):
                 mixed = mixed + further
                 distances.append(after)
             value = mixed + self.skip[stage] * value
-        return self._finish(gates[0] * value, x), HyenaState(short, tuple(stages), tuple(distances), taps)
+        return self._finish(gates[0] * value, x), HyenaState(short, tuple(stages), tuple(distances), filters)
 
     @property
     def _behind(self) -> nn.Module:
         return getattr(self, self.name)
 
-    def _continued(self, state: HyenaState, count: int) -> torch.Tensor:
-        """Return the filter for so many further rows; implicit taps are worked out only when they run out."""
-        needed = state.stages[0].shape[1] + count
-        if self.kind == "implicit" and state.taps.shape[1] >= needed:
-            return state.taps[0]
-        return self._behind(max(FEWEST_LAGS, 1 << (needed - 1).bit_length()))
+    def _continued(self, state: HyenaState, count: int) -> Shared:
+        """Return the filters for so many further rows; implicit taps are worked out only when they run out."""
+        if self.kind != "implicit" or len(state.filters.value[0]) >= (needed := state.stages[0].longest + count):
+            return state.filters
+        return Shared(self._by_stage(self._behind(max(FEWEST_LAGS, 1 << (needed - 1).bit_length()))))
 
     def _by_stage(self, behind: torch.Tensor) -> list[torch.Tensor]:
         """Return the filter (..., d) of each stage, of channels * stages.
