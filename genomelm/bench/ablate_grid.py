@@ -1,14 +1,14 @@
 """The ablation grid: one base model, named changes of its settings, equal bases to train on, several seeds."""
 
-import dataclasses
 import difflib
 from dataclasses import dataclass
 from typing import Any
 
+from genomelm.bench.model_keys import changed, with_target
 from genomelm.bench.patching_grid import STORED, GridConfig, GridGenome
 from genomelm.errors import UsageError
-from genomelm.models.config import FAMILIES, Settings, read_model_file
-from genomelm.settings import from_mapping, setting, to_mapping
+from genomelm.models.config import Settings
+from genomelm.settings import setting
 from genomelm.training.config import TrainConfig
 
 BASE = "base"
@@ -116,28 +116,5 @@ def settings_of(config: AblateConfig, name: str) -> Settings:
     Raises:
         UsageError: a key is unknown or has a value that it cannot have.
     """
-    settings = read_model_file(config.model)
-    value = to_mapping(settings)
-    for keys in (config.base, change_of(config, name).set):
-        for key, wanted in keys.items():
-            if key not in PATCHES:
-                set_key(value, key, wanted)
-    changed = from_mapping(FAMILIES[settings.family], value, f"change '{name}'")
-    shell = dataclasses.replace(changed.shell, target_length=config.train.window)
-    return dataclasses.replace(changed, shell=shell)
-
-
-def set_key(value: dict, key: str, wanted: Any) -> None:
-    """Set a dotted key of nested mappings.
-
-    Raises:
-        UsageError: the key is not there.
-    """
-    *sections, last = key.split(".")
-    for section in sections:
-        value = value.get(section) if isinstance(value, dict) else None
-    if not isinstance(value, dict) or last not in value:
-        raise UsageError(
-            f"{key} is no key of a model file: give one such as backbone.layout, or {' or '.join(PATCHES)}"
-        )
-    value[last] = wanted
+    changes = (config.base, change_of(config, name).set)
+    return with_target(changed(config.model, changes, f"change '{name}'", PATCHES), config.train.window)

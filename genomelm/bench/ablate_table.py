@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from genomelm.bench.ablate_grid import BASE, AblateConfig, cells, change_of
+from genomelm.bench.markdown import table as markdown
+from genomelm.bench.paired import paired
 from genomelm.errors import InputError
 from genomelm.files import read_json
-from genomelm.tasks.metrics import RESAMPLES, interval
 
 BEGIN, END = "<!-- ablate: begin -->", "<!-- ablate: end -->"
 KEYS = ("name", "seed")
@@ -79,28 +80,12 @@ def model_row(config: AblateConfig, name: str, runs: dict[int, dict], base: dict
     return row
 
 
-def paired(ours: list[list[float]], theirs: list[list[float]], counts: list[float]) -> dict[str, float]:
-    """Return the mean difference in bits per base, with an interval over windows and seeds, both drawn again.
-
-    Args:
-        ours, theirs: bits of each window, (seeds, n) both, alike in seeds and windows.
-        counts: bases of each window, (n,).
-    """
-    difference, bases = np.array(ours) - np.array(theirs), np.array(counts, float)  # (s, n)
-    generator = np.random.default_rng(20260103)
-    windows = generator.integers(0, len(bases), (RESAMPLES, len(bases)))
-    seeds = generator.integers(0, len(difference), (RESAMPLES, len(difference)))
-    by_seed = difference[:, windows].sum(-1) / bases[windows].sum(-1)  # (s, resamples)
-    means = by_seed[seeds, np.arange(RESAMPLES)[:, None]].mean(1)
-    return interval(means, difference.sum() / (bases.sum() * len(difference)))
-
-
 def table(found: dict) -> str:
     """Return two Markdown tables: a line a model, then a line a model whose parts were taken out at evaluation."""
     heading = [
         *("part", "model", "parameters", "mean patch", "bits per base (seeds)", "less the base (95 %)", "Mb/s", "GiB"),
     ]
-    lines = [heading, ["---"] * len(heading)]
+    lines = [heading]
     part = None
     for row in found["models"]:
         bits = f"{row['bits_per_base']:.4f} ({row['spread'][0]:.4f} to {row['spread'][1]:.4f})"
@@ -121,12 +106,12 @@ def table(found: dict) -> str:
     taken = [row for row in found["models"] if row["removals"]]
     kinds = list(dict.fromkeys(kind for row in taken for kind in row["removals"]))
     heading = ["bits per base added at evaluation by", *(row["name"] for row in taken)]
-    removed = [heading, ["---"] * len(heading)]
+    removed = [heading]
     for kind in kinds:
         cells_of = [_difference(row["removals"][kind]) if kind in row["removals"] else "" for row in taken]
         removed.append([kind.replace("_", " "), *cells_of])
     blocks = [lines, removed] if taken else [lines]
-    return "\n\n".join("\n".join("| " + " | ".join(line) + " |" for line in block) for block in blocks)
+    return "\n\n".join(markdown(block) for block in blocks)
 
 
 def _difference(found: dict[str, float]) -> str:

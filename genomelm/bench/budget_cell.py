@@ -26,10 +26,13 @@ TIMED = 9
 SCHEDULE = 1_000_000
 """Readings of the learning rate's schedule over a budget."""
 LAST = 0.9
-"""Share of the budget after which the training loss is averaged."""
+"""Share of the budget after which the training loss is averaged, as it is at the start over as much."""
 
 Shape = tuple[int, int, int, int]
 """Rows of a batch, bytes of each (BOS included), patches of all together and of the longest row."""
+
+Draw = Callable[[int, float], tuple[Batch, torch.Tensor, float]]
+"""(step, share of the budget that is spent) -> batch, labels, and what the step spends."""
 
 Boundaries = Callable[[np.ndarray, int], np.ndarray]
 """(start flags (l+1,), window number) -> start flags to use instead."""
@@ -66,34 +69,73 @@ def train_on(
     """
     if config.curriculum or config.gradient_checkpointing:
         raise UsageError("benchmarks have one window and keep all states: leave curriculum, gradient_checkpointing out")
+    patches = 0
+
+    def draw(step: int, done: float) -> tuple[Batch, torch.Tensor, float]:
+        nonlocal patches
+        places = part.draw(config.batch_size, config.window, "windows", seed, step)
+        batch, shape = batch_of(part, places)
+        patches += shape[2] - shape[0]
+        return batch, batch.ids, spends(shape)
+
+    spent = train_until(model, draw, config, budget, device)
+    step_bytes, steps = config.batch_size * config.window, spent["steps"]
+    losses = spent.pop("losses")
+    return {
+        "train_bits_per_base": losses[-1] * BITS,
+        **spent,
+        "bytes": steps * step_bytes,
+        "mean_train": steps * step_bytes / patches,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "step_bytes": step_bytes,
+    }
+
+
+def train_until(
+    model: GenomeModel,
+    draw: Draw,
+    config: TrainConfig,
+    budget: float,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> dict:
+    """Train a model until what its steps spend reaches the budget.
+
+    Args:
+        model: on `device`, in training mode.
+        draw: gives a step's batch, its labels and what it spends.
+        config: rates, whose schedule runs over the budget, and the clipping.
+        budget: how much may be spent.
+        device: where it runs.
+        dtype: float32, exact, or bfloat16 by autocast.
+
+    Returns:
+        `losses`: means over the first and the last tenth of the budget. `used`, `steps`, `step_seconds`: the median
+        over the steps after a warm-up. `peak_memory_bytes`.
+    """
     optimizer = make_optimizer(model, config)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    used, step, patches, times = 0.0, 0, 0, []
-    late, late_steps = torch.zeros((), device=device), 0
+    used, step, times = 0.0, 0, []
+    sums, counts = [torch.zeros((), device=device), torch.zeros((), device=device)], [0, 0]
     with exact_float32():
         while used < budget:
             started = time.perf_counter()
             set_rate(optimizer, rate_at(int(used / budget * SCHEDULE), SCHEDULE, config))
-            places = part.draw(config.batch_size, config.window, "windows", seed, step)
-            batch, shape = batch_of(part, places)
-            loss = take_step(model, batch.to(device), optimizer, config.clip)
-            used += spends(shape)
-            patches += shape[2] - shape[0]
-            if used > LAST * budget:
-                late, late_steps = late + loss.detach(), late_steps + 1
+            batch, labels, spent = draw(step, used / budget)
+            with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+                loss = take_step(model, batch.to(device), optimizer, config.clip, labels.to(device))
+            first, used = used, used + spent
+            for tenth, inside in enumerate((first <= (1 - LAST) * budget, used > LAST * budget)):
+                if inside:
+                    sums[tenth], counts[tenth] = sums[tenth] + loss.detach(), counts[tenth] + 1
             step += 1
             times.append(time.perf_counter() - started)
-        late = float(late)
-    step_bytes = config.batch_size * config.window
+        losses = [float(total) / count for total, count in zip(sums, counts, strict=True)]
     return {
-        "train_bits_per_base": late / late_steps * BITS,
+        "losses": losses,
         "steps": step,
-        "bytes": step * step_bytes,
         "used": used,
-        "mean_train": step * step_bytes / patches,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "step_bytes": step_bytes,
         "step_seconds": statistics.median(times[WARM_UP:] or times),
         "peak_memory_bytes": peak_memory(device),
     }
@@ -154,10 +196,16 @@ def batch_of(
     return batch, (*batch.ids.shape, int(patches.sum()), int(patches.max()))
 
 
-def take_step(model: GenomeModel, batch: Batch, optimizer: torch.optim.Optimizer, clip: float) -> torch.Tensor:
-    """Take one training step; return its loss in nats per base."""
+def take_step(
+    model: GenomeModel,
+    batch: Batch,
+    optimizer: torch.optim.Optimizer,
+    clip: float,
+    labels: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Take one training step; return its loss in nats. Labels: None: a language model's, the bases themselves."""
     # BOS, padding and N are no letters: the head leaves them out of the loss.
-    loss = model(**batch.inputs(), labels=batch.ids, return_logits=False).loss
+    loss = model(**batch.inputs(), labels=batch.ids if labels is None else labels, return_logits=False).loss
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), clip)

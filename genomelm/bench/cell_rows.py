@@ -1,5 +1,6 @@
 """Rows of benchmark cells: files of one JSON object a line."""
 
+import fcntl
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,3 +31,10 @@ def read_rows(paths: Iterable[Path], keys: Sequence[str]) -> dict[tuple, dict]:
                 raise InputError(f"{path}, line {number}: {key} has a second {sorted(twice)[0]}: give each cell once")
             row |= found
     return rows
+
+
+def add_row(path: Path, row: dict) -> None:
+    """Append a row as one line; several processes may do so at once."""
+    with open(path, "a", encoding="utf-8") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.write(json.dumps(row, allow_nan=False) + "\n")

@@ -31,6 +31,7 @@ class Shape:
         config: of the model.
         batch, length: windows a step, and bases of each.
         mean_patch: bases of each patch.
+        checkpointing: blocks run again in the backward pass; the estimate does not know of it.
     """
 
     part: str
@@ -39,6 +40,7 @@ class Shape:
     batch: int
     length: int
     mean_patch: int
+    checkpointing: bool = False
 
 
 def measure_all(
@@ -79,6 +81,8 @@ def measure(
     facts, bases = _facts(shape, device, dtype, compiled), shape.batch * shape.length
     batch = windows(ids, shape).to(device)
     model = new_model(shape.config).to(device)
+    if shape.checkpointing:
+        model.gradient_checkpointing_enable()
     optimizer = make_optimizer(model.train(), TrainConfig())
     called = torch.compile(model, dynamic=False) if compiled else model
 

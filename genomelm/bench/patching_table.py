@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genomelm.bench.markdown import table as markdown
 from genomelm.bench.patching_grid import GridConfig, cells
 from genomelm.errors import InputError
 from genomelm.files import read_json
@@ -67,7 +68,7 @@ def table(config: GridConfig, found: dict) -> str:
     """
     ways = [way for way in HEADINGS if way in config.ways]
     heading = ["genome", "mean patch", "Mb read", *(HEADINGS[way] for way in ways), "entropy less random", "Mb/s"]
-    lines = [heading, ["---"] * len(heading)]
+    lines = [heading]
     for facts in found["genomes"]:
         count_model = f"{facts['name']} (count model {facts['count_model']['bits_per_base']:.4f})"
         for number, mean in enumerate(config.means):
@@ -86,7 +87,7 @@ def table(config: GridConfig, found: dict) -> str:
                     _range((row["speed"]["bytes_per_second"] / 1e6 for row in here if "speed" in row), ".2f"),
                 ]
             )
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown(lines)
 
 
 def _mean(values: Iterable[float]) -> float | None:

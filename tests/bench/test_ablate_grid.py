@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 from genomelm.bench import ablate_table
 from genomelm.bench.ablate_cell import new_model, operator_names, removals, time_cell, train_cell
 from genomelm.bench.ablate_data import prepare
-from genomelm.bench.ablate_grid import BASE, AblateConfig, Change, cells, find_cell, set_key, settings_of
+from genomelm.bench.ablate_grid import BASE, AblateConfig, Change, cells, find_cell, settings_of
 from genomelm.bench.budget_cell import batch_of, held_out_bits
 from genomelm.bench.cell_rows import read_rows
+from genomelm.bench.model_keys import set_key
+from genomelm.bench.paired import paired
 from genomelm.bench.patching_grid import Cell, GridGenome
 from genomelm.bench.patching_parts import read_part
 from genomelm.commands.bench_ablate import app
@@ -251,7 +253,7 @@ def test_an_interval_holds_the_difference_of_seeds_and_windows() -> None:
     counts = generator.integers(100, 200, 50).astype(float)
     theirs = generator.normal(1.9, 0.1, (3, 50)) * counts
     ours = theirs - (0.01 + generator.normal(0, 0.002, (3, 50))) * counts
-    found = ablate_table.paired(ours.tolist(), theirs.tolist(), counts.tolist())
+    found = paired(ours.tolist(), theirs.tolist(), counts.tolist())
     assert found["value"] == pytest.approx(-0.01, abs=1e-3)
     assert found["low"] < found["value"] < found["high"] < 0
     assert found["high"] - found["low"] < 0.002
