@@ -1,15 +1,11 @@
-"""An annotated genome: where its coding sequence lies, and how positions are split."""
+"""An annotated genome: where its coding sequence lies."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from genomelm.errors import InputError
 from genomelm.seq.annotation import merge, read_gff
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
-
-TEST_FROM, VALIDATION_FROM = 0.90, 0.85
-"""Shares of each contig where the test and validation regions begin."""
 
 
 def annotated_intervals(gff: str | Path, genome: Genome) -> tuple[dict[str, list[Interval]], dict[str, list[Interval]]]:
@@ -36,10 +32,3 @@ def annotated_intervals(gff: str | Path, genome: Genome) -> tuple[dict[str, list
     if not coding:
         raise InputError(f"{gff} has no CDS feature: there is nothing to tell apart; give a GFF with CDS lines")
     return tuple({contig: merge(found) for contig, found in group.items()} for group in (coding, other))
-
-
-def split_regions(contig: str, length: int) -> Iterator[tuple[str, Interval]]:
-    """Yield the split and region of each part of a contig of `length` bases: train, validation, test."""
-    edges = (0, int(VALIDATION_FROM * length), int(TEST_FROM * length), length)
-    for split, start, end in zip(("train", "validation", "test"), edges, edges[1:], strict=False):
-        yield split, Interval(contig, start, end)

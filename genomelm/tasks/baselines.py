@@ -11,7 +11,7 @@ from genomelm.runtime import counter_seed
 from genomelm.tasks.config import TaskConfig
 from genomelm.tasks.examples import Examples
 from genomelm.tasks.features import kmer_frequencies, one_hot
-from genomelm.tasks.metrics import METRICS
+from genomelm.tasks.metrics import measured
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Inverse penalties of the logistic regression; a ridge takes the penalties of RIDGES."""
@@ -33,7 +33,8 @@ def baseline_predictions(task: TaskConfig, examples: Examples) -> dict[str, np.n
     the k-mers of the 101 bases around it, as far as they lie in its window.
 
     Returns:
-        name -> (n,) of the test split; of token tasks (n, k) at the k judged bases.
+        name -> predictions of the test split, as the head of the task has them: (n,), or (n, outputs); where bases
+        have labels, (n, k) or (n, k, outputs) at the k judged ones.
     """
     largest = task.largest_k
 
@@ -44,9 +45,13 @@ def baseline_predictions(task: TaskConfig, examples: Examples) -> dict[str, np.n
         return one_hot(sequences, task.alphabet, task.two_strands)
 
     features = {task.kmer_baseline: kmers}
-    if task.metric == "pearson" and len({len(s) for s in examples.sequences}) == 1:
+    if (
+        not task.kind.endswith("_classification")
+        and not task.of_bases
+        and len({len(s) for s in examples.sequences}) == 1
+    ):
         features["additive_one_hot"] = positions
-    read = _token_part if task.kind == "token_classification" else _part
+    read = _token_part if task.of_bases else _part
     return {name: _fit_predict(task, examples, make, read) for name, make in features.items()}
 
 
@@ -68,6 +73,8 @@ def _token_part(task: TaskConfig, part: Examples, make: Features) -> tuple[spars
         drawn = np.random.default_rng(counter_seed("token baseline")).permutation(len(rows))[:TOKEN_BASES]
         rows, columns = rows[drawn], columns[drawn]
     starts, ends = np.maximum(places - TOKEN_REACH, 0), places + TOKEN_REACH + 1
+    known = ~np.isnan(labels[rows, columns]) if part.splits[0] != "test" else np.ones(len(rows), bool)
+    rows, columns = rows[known], columns[known]
     around = [part.sequences[row][starts[column] : ends[column]] for row, column in zip(rows, columns, strict=True)]
     return make(around), labels[rows, columns]
 
@@ -78,16 +85,32 @@ def _fit_predict(task: TaskConfig, examples: Examples, make: Features, read: Cal
     scaler = MaxAbsScaler()
     x, checked, asked = scaler.fit_transform(x), scaler.transform(checked), scaler.transform(asked)
     best, chosen = -np.inf, None
-    for strength in RIDGES if task.metric == "pearson" else STRENGTHS:
-        if task.metric == "pearson":
-            model = Ridge(alpha=strength, solver="sparse_cg").fit(x, labels)
+    classifies = task.kind.endswith("_classification")
+    for strength in STRENGTHS if classifies else RIDGES:
+        if classifies:
+            model = _Classes(strength, task.outputs).fit(x, labels)
         else:
-            model = LogisticRegression(C=strength, max_iter=300).fit(x, labels)
-        value = METRICS[task.metric](truth, _scores(model, checked))
+            model = Ridge(alpha=strength, solver="sparse_cg").fit(x, labels)
+        value = measured(task.metric, truth, model.predict(checked))
         if value > best:
             best, chosen = value, model
-    return _scores(chosen, asked).reshape(task.judged(test.labels).shape)
+    shape = task.judged(test.labels).shape if task.of_bases else (len(test),)
+    return chosen.predict(asked).reshape(shape if task.outputs == 1 else (*shape, task.outputs))
 
 
-def _scores(model: LogisticRegression | Ridge, x: sparse.csr_matrix) -> np.ndarray:
-    return model.decision_function(x) if isinstance(model, LogisticRegression) else model.predict(x)
+class _Classes:
+    """Logistic regression of two classes, of several, or of several labels beside each other."""
+
+    def __init__(self, strength: float, outputs: int) -> None:
+        self.strength, self.outputs = strength, outputs
+
+    def fit(self, x: sparse.csr_matrix, labels: np.ndarray) -> "_Classes":
+        self.models = [
+            LogisticRegression(C=self.strength, max_iter=300).fit(x, column) for column in np.atleast_2d(labels.T)
+        ]
+        return self
+
+    def predict(self, x: sparse.csr_matrix) -> np.ndarray:
+        """Return logits (n,), or (n, outputs)."""
+        found = [model.decision_function(x) for model in self.models]
+        return np.stack(found, axis=1) if len(found) > 1 else found[0]

@@ -8,9 +8,10 @@ from genomelm.runtime import counter_seed
 from genomelm.seq.annotation import complement
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
-from genomelm.tasks.annotated import annotated_intervals, split_regions
+from genomelm.tasks.annotated import annotated_intervals
 from genomelm.tasks.config import TaskConfig
 from genomelm.tasks.examples import Examples
+from genomelm.tasks.regions import HeldOut
 
 MOST_CODING = {"train": 1, "validation": 1, "test": 3}
 """Coding windows kept for each intergenic one: balanced training, a larger test."""
@@ -27,12 +28,12 @@ def coding_examples(gff: str | Path, genome: Genome, task: TaskConfig) -> Exampl
         InputError: the GFF names no contig of the genome, or has no CDS.
     """
     coding, features = annotated_intervals(gff, genome)
-    windows = []
+    held, windows = HeldOut(task.split, genome), []
     for contig, annotated in features.items():
         length = genome.contigs[contig]
         for label, intervals in ((1, coding.get(contig, [])), (0, complement(annotated, length))):
             for interval in intervals:
-                windows += [(label, *found) for found in _windows(interval, length, label, task)]
+                windows += [(label, *found) for found in _windows(interval, label, task, held)]
     windows = _thin(windows)
     sequences = tuple(genome.fetch(window).upper() for _, window, _ in windows)
     return Examples(
@@ -44,13 +45,13 @@ def coding_examples(gff: str | Path, genome: Genome, task: TaskConfig) -> Exampl
     )
 
 
-def _windows(interval: Interval, length: int, label: int, task: TaskConfig) -> list[tuple[Interval, str]]:
+def _windows(interval: Interval, label: int, task: TaskConfig, held: HeldOut) -> list[tuple[Interval, str]]:
     found = []
-    for split, region in split_regions(interval.contig, length):
+    for split, region in held.of_contig(interval.contig):
         start, end = max(interval.start, region.start), min(interval.end, region.end)
-        step = task.stride if split == "train" and label == 0 else task.window
-        for position in range(start, end - task.window + 1, step):
-            found.append((Interval(interval.contig, position, position + task.window), split))
+        step = task.stride if split == "train" and label == 0 else task.width
+        for position in range(start, end - task.width + 1, step):
+            found.append((Interval(interval.contig, position, position + task.width), split))
     return found
 
 

@@ -7,33 +7,43 @@ import numpy as np
 from genomelm.errors import UsageError
 from genomelm.seq.alphabet import ALPHABETS
 from genomelm.settings import setting
-
-KINDS = ("sequence_classification", "token_classification", "regression", "variant_effect")
-SOURCES = {
-    "table": ("sequence_classification", "regression", "variant_effect"),
-    "gff_coding": ("sequence_classification",),
-    "gff_tokens": ("token_classification",),
-    "variant_names": ("variant_effect",),
-}
-"""Sources of examples, and the kinds of task that each can give."""
+from genomelm.tasks.config_faults import config_faults
+from genomelm.tasks.sources import GENOMIC, KINDS, SOURCES, WIDTH, WINDOWS
+from genomelm.tasks.split_config import SplitConfig
 
 
 @dataclass(frozen=True)
 class TaskConfig:
-    """One labelled task."""
+    """One labelled task. configs/tasks/README.md describes the files of each source."""
 
     name: str = setting(help="name of the task; VCF tags are GLM_<NAME>")
     kind: str = setting("regression", "what is learned", choices=KINDS)
     source: str = setting(
         "table",
-        "a table of sequences, a table of variant names, or windows of a genome by its GFF: "
-        "coding against intergenic, or labelled base by base",
+        "a table of sequences; a FASTA with labels in its headers; BED intervals; windows of a genome by its GFF "
+        "(coding against intergenic, bases in a CDS or not, classes of features) or by a bigWig; a VCF; or a table of "
+        "variant names",
         choices=tuple(SOURCES),
     )
     alphabet: str = setting("dna", "letters of the sequences", choices=tuple(ALPHABETS))
     sequence_column: str = setting("sequence", "table: column of the sequence")
-    label_column: str | None = setting(None, "table, variant_names: column of the label")
+    alt_column: str | None = setting(
+        None, "table, variant_effect: column of the alternate; the sequence is then the reference, each row's own"
+    )
+    label_column: str | None = setting(
+        None,
+        "column of the label; bed: name, score, a number or the name in a # line; fasta: a key of the header (default: "
+        "label) or a field's number; vcf: an INFO key, or a column of --labels",
+    )
+    label_columns: tuple[str, ...] = setting(
+        (), "instead of label_column: several numbers, or of a sequence_classification several labels of 0 and 1"
+    )
     bin_columns: tuple[str, ...] = setting((), "table: count columns; the label is the mean bin index")
+    classes: tuple[str, ...] = setting((), "classification: the labels, as the file spells them; none: 0 and 1")
+    features: dict[str, str] = setting(
+        factory=dict, help="gff_classes: feature type -> class; where features overlap, the first one's"
+    )
+    background: str | None = setting(None, "gff_classes: class of what lies outside every feature; none: left out")
     variant_column: str | None = setting(
         None, "variant_names: column of names like N127D,A178H, substitutions of the reference"
     )
@@ -43,22 +53,79 @@ class TaskConfig:
         "wild type; its patches are used for every example, which have its length: one segmentation for all alleles",
     )
     two_strands: bool = setting(False, "a sequence and its reverse complement share their label")
-    window: int = setting(100, "gff_coding, gff_tokens: bases a window", minimum=3)
-    stride: int = setting(25, "gff_coding: step between training windows of intergenic sequence", minimum=1)
-    windows: int = setting(20000, "gff_tokens: most windows of a split; more are thinned", minimum=1)
-    token_step: int = setting(16, "gff_tokens: predictions are judged at every so many-th base", minimum=1)
+    per_base: bool = setting(False, "bigwig: learn the value of each base, not the window's mean")
+    window: int | None = setting(
+        None,
+        f"bases a window (default {WIDTH}); bed: around the middle of each interval (default: the interval itself)",
+        minimum=3,
+    )
+    stride: int = setting(25, "gff_coding, gff_classes: step between training windows", minimum=1)
+    windows: int = setting(
+        20000, "gff_tokens, gff_classes, bigwig: most windows of a split; more are thinned", minimum=1
+    )
+    token_step: int = setting(16, "labels of bases are judged at every so many-th base", minimum=1)
+    split: SplitConfig = setting(factory=SplitConfig, help="how examples are put into training, validation and test")
+    weight: float = setting(1.0, "weight among several tasks that are trained together", minimum=0)
     target: float | None = setting(None, "metric to reach")
     target_over_baseline: float | None = setting(None, "margin to reach over the strongest baseline")
 
     def __post_init__(self) -> None:
-        faults = [*self._source_faults(), *self._reference_faults()]
-        if faults:
+        if faults := config_faults(self):
             raise UsageError(f"task '{self.name}': " + "; ".join(faults))
 
     @property
     def metric(self) -> str:
-        """Name of the metric: auroc for classifications, pearson for regression and variant effects."""
-        return "auroc" if self.kind.endswith("_classification") else "pearson"
+        """Name of the metric that decides; `metrics` has all."""
+        return self.metrics[0]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics (tasks/metrics.py) of its predictions."""
+        if self.kind.endswith("_classification"):
+            return ("auroc" if self.outputs == 1 else "macro_auroc", "accuracy", "mcc")
+        return ("pearson",) if self.outputs == 1 else ("mean_pearson",)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their numbers; none where labels are 0 and 1 already."""
+        if self.source != "gff_classes":
+            return self.classes
+        return tuple(dict.fromkeys([*self.features.values(), *([self.background] if self.background else [])]))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the labels are read from."""
+        if self.source == "fasta" and not (self.label_column or self.label_columns):
+            return ("label",)
+        return (self.label_column,) if self.label_column else self.label_columns or self.bin_columns
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of the head: 1 for a number or two classes, else one for each class, label or number."""
+        classes = len(self.class_names)
+        return classes if classes > 2 else max(1, len(self.label_columns))
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of several outputs, in order; none of a single one."""
+        if self.outputs == 1:
+            return ()
+        return self.label_columns or self.class_names
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether labels of 0 and 1 stand beside each other, which do not exclude each other."""
+        return self.kind == "sequence_classification" and len(self.label_columns) > 1
+
+    @property
+    def of_bases(self) -> bool:
+        """Whether each base has a label."""
+        return self.kind == "token_classification" or self.per_base
+
+    @property
+    def width(self) -> int:
+        """Bases of a window."""
+        return self.window or WIDTH
 
     @property
     def largest_k(self) -> int:
@@ -72,65 +139,21 @@ class TaskConfig:
 
     @property
     def needs_split(self) -> bool:
-        """Whether a fixed split file is needed; windows of a genome are split by position."""
-        return self.source in ("table", "variant_names")
+        """Whether a fixed split file is needed: the task does not say how its rows are split."""
+        return self.source not in WINDOWS and self.split.way == "given"
 
     @property
     def needs_genome(self) -> bool:
         """Whether the examples are cut from a genome."""
-        return not self.needs_split
+        return self.source in GENOMIC
 
     def judged(self, values: np.ndarray) -> np.ndarray:
-        """Return the entries that the metric reads.
+        """Return the entries that the metrics read.
 
         Args:
-            values: labels or predictions of every base, (n, l), or of every example, (n,).
+            values: labels or predictions of every base, (n, l) or (n, l, c), or of every example, (n,) or (n, c).
 
         Returns:
-            (n, ceil(l / token_step)) of token tasks: bases 0, token_step, ...; else `values`.
+            (n, ceil(l / token_step), ...) where bases have labels: bases 0, token_step, ...; else `values`.
         """
-        return values[:, :: self.token_step] if self.kind == "token_classification" else values
-
-    def _source_faults(self) -> list[str]:
-        found = []
-        if self.source not in SOURCES or self.kind not in KINDS:
-            return [f"kind '{self.kind}' or source '{self.source}' is unknown"]
-        if self.kind not in SOURCES[self.source]:
-            fitting = [source for source, kinds in SOURCES.items() if self.kind in kinds]
-            found.append(f"source {self.source} gives no {self.kind}; set source to {' or '.join(fitting)}")
-        if self.label_column and self.bin_columns:
-            found.append("label_column and bin_columns are both given; drop one")
-        if self.bin_columns and self.kind == "sequence_classification":
-            found.append("bin_columns give no classes; name a label_column of 0 and 1")
-        if self.source == "variant_names":
-            if not self.variant_column or not self.label_column:
-                found.append("source variant_names needs variant_column and label_column")
-            if self.bin_columns:
-                found.append("source variant_names reads a label_column, not bin_columns")
-        elif self.variant_column or self.first_position != 1:
-            found.append("variant_column and first_position are of source variant_names; set it or drop them")
-        if self.needs_genome:
-            if self.label_column or self.bin_columns:
-                found.append(f"source {self.source} makes its own labels; drop label_column and bin_columns")
-            if self.alphabet != "dna":
-                found.append(f"source {self.source} cuts DNA; set alphabet to dna, not {self.alphabet}")
-            if self.reference:
-                found.append(f"source {self.source} has no wild type; drop reference")
-        if self.source == "gff_tokens" and self.token_step > self.window:
-            found.append(f"token_step {self.token_step} is longer than the window of {self.window} bases")
-        return found
-
-    def _reference_faults(self) -> list[str]:
-        found = []
-        if self.alphabet not in ALPHABETS:
-            return [f"alphabet '{self.alphabet}' is unknown; choose one of {', '.join(ALPHABETS)}"]
-        if self.two_strands and self.alphabet != "dna":
-            found.append(f"two_strands is for DNA, and the alphabet is {self.alphabet}; set two_strands to false")
-        if self.two_strands and self.reference:
-            found.append("reference patches are of one strand; set two_strands to false")
-        if self.kind == "variant_effect" and not self.reference:
-            found.append("a variant effect is measured against a wild type; give it as reference")
-        letters = ALPHABETS[self.alphabet].letters
-        if foreign := sorted(set((self.reference or "").upper()) - set(letters)):
-            found.append(f"reference has the letter {foreign[0]!r}; {self.alphabet} has {letters}")
-        return found
+        return values[:, :: self.token_step] if self.of_bases else values

@@ -8,14 +8,27 @@ from genomelm.tasks.examples import Examples, leakage
 from genomelm.tasks.metrics import compare
 
 
+def measures(task: TaskConfig, labels: np.ndarray, predictions: np.ndarray) -> dict[str, dict[str, float]]:
+    """Return each of the task's metrics of one run, by name, with its bootstrap interval.
+
+    Args:
+        labels: the judged ones of the test split, (n,) or (n, k).
+        predictions: of the same shape, or with an axis of outputs behind it.
+    """
+    return {name: compare(name, labels, predictions[None], {})["model"] for name in task.metrics}
+
+
 def judge(task: TaskConfig, examples: Examples, predictions: np.ndarray) -> dict:
     """Compare predictions of the test split with its labels and with the baselines, with bootstrap intervals.
 
     Args:
-        predictions: float64 (seeds, n), for token tasks (seeds, n, k).
+        predictions: float64 (seeds, n), where bases have labels (seeds, n, k); with an axis of outputs behind it where
+            there are several.
     """
-    test = examples.where("test")
-    compared = compare(task.metric, task.judged(test.labels), predictions, baseline_predictions(task, examples))
+    test, baselines = examples.where("test"), baseline_predictions(task, examples)
+    truth = task.judged(test.labels)
+    compared = compare(task.metric, truth, predictions, baselines)
+    others = {name: compare(name, truth, predictions, baselines) for name in task.metrics[1:]}
     strongest = max(compared["baselines"], key=lambda name: compared["baselines"][name]["value"])
     target = {}
     if task.target is not None:
@@ -33,6 +46,10 @@ def judge(task: TaskConfig, examples: Examples, predictions: np.ndarray) -> dict
         "baselines": compared["baselines"],
         "difference": {"baseline": strongest, **compared["differences"][strongest]},
         "differences": compared["differences"],
+        "metrics": {
+            name: {"model": found["model"], "baselines": found["baselines"]}
+            for name, found in ({task.metric: compared} | others).items()
+        },
         "leakage": leakage(examples),
         "n_train": len(examples.where("train")),
         "n_test": len(test),

@@ -1,21 +1,18 @@
-"""Tables of sequences and labels, split by sequence with a fixed file."""
+"""Tables on disk: CSV, TSV and Parquet, as text by column."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from genomelm.errors import InputError, UsageError
+from genomelm.errors import InputError
 from genomelm.seq.interval import text_lines
-from genomelm.tasks.config import TaskConfig
-from genomelm.tasks.examples import Examples
-from genomelm.tasks.faults import check_sequences, named
-from genomelm.tasks.splits import assign_splits, sequence_key
+from genomelm.tasks.faults import named
 
 LONGEST_FIELD = 1 << 30
 """Characters; csv's own limit of 131,072 is less than a long sequence."""
+PARQUET = b"PAR1"
+"""First bytes of a Parquet file."""
 
 
 @dataclass(frozen=True)
@@ -23,73 +20,35 @@ class Table:
     """Chosen columns of a table as text.
 
     Attributes:
-        path: for messages.
-        rows: "row 2", ...: the line that each row ends on, (n,); the header is row 1.
+        rows: "row 2", ...: the line that each row ends on, (n,); the header is row 1. Rows of a Parquet file are
+            counted from 1: it has no line for its header.
         columns: name -> cells without outer blanks, (n,).
     """
 
-    path: str
     rows: tuple[str, ...]
     columns: dict[str, list[str]]
 
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
-        """Return columns as float64 (n, columns).
-
-        Raises:
-            InputError: text, empty cells, NaN or infinity, naming rows.
-        """
-        values = np.stack([self._numbers_of(name) for name in names], axis=1)
-        if len(bad := np.flatnonzero(~np.isfinite(values).all(1))):
-            raise InputError(
-                f"{self.path}: {len(bad)} labels are not finite numbers (empty, NaN or infinite), "
-                f"first at {named([self.rows[i] for i in bad[:5]])}; remove these rows"
-            )
-        return values
-
-    def _numbers_of(self, name: str) -> np.ndarray:
-        cells = self.columns[name]
-        try:
-            return np.array(cells, dtype=np.str_).astype(np.float64)
-        except ValueError:
-            read = [_number(cell) for cell in cells]
-        if text := [f"{self.rows[i]} ('{cells[i]}')" for i, value in enumerate(read) if value is None]:
-            raise InputError(
-                f"{self.path}: {len(text)} labels in column {name} are text, not numbers, "
-                f"first at {named(text)}; correct or remove these rows"
-            )
-        return np.array(read)
-
-
-def _number(cell: str) -> float | None:
-    """Return a cell's number, NaN of an empty one, None of text."""
-    try:
-        return float(cell or "nan")
-    except ValueError:
-        return None
-
 
 def read_table(path: str | Path, wanted: Sequence[str]) -> Table:
-    """Read columns of a CSV or TSV, plain or gzip; `,` separates a name that holds .csv, tabs any other.
+    """Read columns of a CSV or TSV, plain or gzip, or of a Parquet file.
+
+    `,` separates a name that holds .csv, tabs any other; Parquet is told by its first bytes.
 
     Raises:
         InputError: an empty table, a missing or repeated column, or rows of another width.
     """
-    separator = "," if ".csv" in Path(path).name else "\t"
-    limit = csv.field_size_limit(LONGEST_FIELD)
-    try:
-        reader = csv.reader(text_lines(Path(path)), delimiter=separator)
-        lines = [(reader.line_num, cells) for cells in reader if cells]
-    except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num} cannot be read as a table: {error}") from None
-    finally:
-        csv.field_size_limit(limit)
+    wanted = list(dict.fromkeys(wanted))
+    path = Path(path)
+    if path.is_file():
+        with open(path, "rb") as stream:
+            if stream.read(4) == PARQUET:
+                return _parquet(path, wanted)
+    separator = "," if ".csv" in path.name else "\t"
+    lines = list(_cells(path, separator))
     if not lines:
         raise InputError(f"{path} is empty: a table has a header line and at least one row")
     header = [cell.strip().removeprefix("\ufeff") for cell in lines.pop(0)[1]]
-    if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise InputError(f"{path} has the column {twice[0]} {header.count(twice[0])} times; rename or remove one")
-    if absent := [name for name in wanted if name not in header]:
-        raise InputError(f"{path} has no column {', '.join(absent)}; its columns: {', '.join(header)}")
+    _check_header(path, header, wanted)
     if not lines:
         raise InputError(f"{path} has a header and no rows")
     if bad := [f"row {number} ({len(cells)})" for number, cells in lines if len(cells) != len(header)]:
@@ -99,57 +58,48 @@ def read_table(path: str | Path, wanted: Sequence[str]) -> Table:
     numbers, rows = zip(*lines, strict=True)
     cells = dict(zip(header, zip(*rows, strict=True), strict=True))
     columns = {name: [cell.strip() for cell in cells[name]] for name in wanted}
-    return Table(str(path), tuple(f"row {number}" for number in numbers), columns)
+    return Table(tuple(f"row {number}" for number in numbers), columns)
 
 
-def spelled(sequence: str, alphabet: str) -> str:
-    """Return a sequence as its alphabet writes it: in upper case, and in RNA a T as U."""
-    return sequence.upper().replace("T", "U") if alphabet == "rna" else sequence.upper()
+def _cells(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line that each row ends on, and its cells; blank lines are none."""
+    limit = csv.field_size_limit(LONGEST_FIELD)
+    try:
+        reader = csv.reader(text_lines(path), delimiter=separator)
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise InputError(f"{path}:{reader.line_num} cannot be read as a table: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
 
 
-def table_examples(path: str | Path, task: TaskConfig, split_file: str | Path) -> Examples:
-    """Read a table with one sequence a row.
+def _parquet(path: Path, wanted: list[str]) -> Table:
+    import pyarrow
+    from pyarrow import parquet
 
-    A variant effect is the row's label minus the wild type's: the mean label of the rows that
-    hold the task's reference, which are no examples themselves.
-
-    Args:
-        path: the table.
-        task: names the columns; the label is a column or the mean bin of count columns.
-        split_file: TSV of sequence keys and splits; what it does not list is for training.
-
-    Raises:
-        UsageError: the task names no label column.
-        InputError: a table, labels, sequences or a split that cannot be used, with row numbers.
-    """
-    label_columns = [task.label_column] if task.label_column else list(task.bin_columns)
-    if not label_columns:
-        raise UsageError(f"task '{task.name}' names neither label_column nor bin_columns")
-    table = read_table(path, [task.sequence_column, *label_columns])
-    sequences = [spelled(text, task.alphabet) for text in table.columns[task.sequence_column]]
-    names, labels, references = table.rows, _labels(table, task), ()
-    check_sequences(names, sequences, task, str(path))
-    if task.kind == "variant_effect":
-        wild = np.array([sequence == task.reference.upper() for sequence in sequences])
-        if not wild.any():
-            raise InputError(
-                f"{path} does not hold the task's reference {task.reference}: "
-                "an effect is a mutant's label minus the wild type's; add its row, or set kind to regression"
-            )
-        labels = labels[~wild] - labels[wild].mean()
-        kept = np.flatnonzero(~wild)
-        names, sequences = tuple(names[i] for i in kept), [sequences[i] for i in kept]
-        references = (task.reference.upper(),) * len(sequences)
-    splits = assign_splits(split_file, [sequence_key(sequence) for sequence in sequences], str(path))
-    return Examples(names, tuple(sequences), labels, splits, references=references, alphabet=task.alphabet)
+    try:
+        file = parquet.ParquetFile(path)
+        _check_header(path, file.schema_arrow.names, wanted)
+        table = file.read(columns=wanted)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise InputError(f"{path} is a Parquet file that cannot be read ({error}); write it again") from None
+    if not table.num_rows:
+        raise InputError(f"{path} has columns and no rows")
+    columns = {name: [_text(value) for value in table[name].to_pylist()] for name in wanted}
+    return Table(tuple(f"row {number}" for number in range(1, table.num_rows + 1)), columns)
 
 
-def _labels(table: Table, task: TaskConfig) -> np.ndarray:
-    if task.label_column:
-        return table.numbers([task.label_column])[:, 0]
-    counts = table.numbers(task.bin_columns)
-    total = counts.sum(1)
-    if len(bad := np.flatnonzero((total <= 0) | (counts < 0).any(1))):
-        rows = named([table.rows[i] for i in bad[:5]])
-        raise InputError(f"{table.path}: {len(bad)} rows have no counts, or negative ones, first at {rows}")
-    return counts @ np.arange(len(task.bin_columns)) / total
+def _text(value: object) -> str:
+    """Return a Parquet value as a CSV would spell it: nothing of null, and 1 or 0 of a truth value."""
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, bool) else str(value).strip()
+
+
+def _check_header(path: Path, header: Sequence[str], wanted: Sequence[str]) -> None:
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise InputError(f"{path} has the column {twice[0]} {header.count(twice[0])} times; rename or remove one")
+    if absent := [name for name in wanted if name not in header]:
+        raise InputError(f"{path} has no column {', '.join(absent)}; its columns: {', '.join(header)}")

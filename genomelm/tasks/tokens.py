@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from genomelm.errors import InputError
-from genomelm.runtime import counter_seed
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
-from genomelm.tasks.annotated import annotated_intervals, split_regions
+from genomelm.tasks.annotated import annotated_intervals
 from genomelm.tasks.config import TaskConfig
-from genomelm.tasks.examples import SPLITS, Examples
+from genomelm.tasks.examples import Examples
+from genomelm.tasks.tiles import tiled
 
 
 def token_examples(gff: str | Path, genome: Genome, task: TaskConfig) -> Examples:
@@ -26,19 +25,12 @@ def token_examples(gff: str | Path, genome: Genome, task: TaskConfig) -> Example
         InputError: the GFF names no contig of the genome, has no CDS, or no window fits.
     """
     coding, features = annotated_intervals(gff, genome)
-    windows: dict[str, list[Interval]] = {split: [] for split in SPLITS}
-    for contig in features:
-        for split, region in split_regions(contig, genome.contigs[contig]):
-            starts = range(region.start, region.end - task.window + 1, task.window)
-            windows[split] += [Interval(contig, start, start + task.window) for start in starts]
-    chosen = [(split, window) for split in SPLITS for window in _thin(windows[split], task.windows)]
-    if not chosen:
-        raise InputError(f"no window of {task.window} bases fits into {genome.path}: set a shorter window")
+    chosen = tiled(features, genome, task, task.width)
     places = tuple(window for _, window in chosen)
     return Examples(
         tuple(map(str, places)),
         tuple(genome.fetch(place).upper() for place in places),
-        _labels(places, coding, task.window),
+        _labels(places, coding, task.width),
         np.array([split for split, _ in chosen]),
         places,
     )
@@ -54,9 +46,3 @@ def _labels(places: tuple[Interval, ...], coding: dict[str, list[Interval]], win
             passed = np.searchsorted(borders[place.contig], np.arange(place.start, place.end), side="right")
             labels[row] = passed % 2
     return labels
-
-
-def _thin(windows: list[Interval], most: int) -> list[Interval]:
-    if len(windows) <= most:
-        return windows
-    return sorted(sorted(windows, key=lambda w: counter_seed("tokens", w.contig, w.start))[:most])

@@ -3,18 +3,17 @@
 import re
 from pathlib import Path
 
-from genomelm.errors import InputError
 from genomelm.seq.alphabet import ALPHABETS
 from genomelm.tasks.config import TaskConfig
 from genomelm.tasks.examples import Examples
-from genomelm.tasks.faults import named
-from genomelm.tasks.splits import assign_splits, sequence_key
-from genomelm.tasks.table import read_table, spelled
+from genomelm.tasks.faults import Faults, named
+from genomelm.tasks.rows import Rows, examples_of, spelled
+from genomelm.tasks.table import read_table
 
 _SUBSTITUTION = re.compile(r"([A-Za-z*])(\d+)([A-Za-z*])")
 
 
-def variant_examples(path: str | Path, task: TaskConfig, split_file: str | Path) -> Examples:
+def variant_examples(path: str | Path, task: TaskConfig, split_file: str | Path | None) -> Examples:
     """Read a table of variant names and scores; a score already is a difference from the wild type.
 
     Args:
@@ -27,20 +26,23 @@ def variant_examples(path: str | Path, task: TaskConfig, split_file: str | Path)
         InputError: names that are not substitutions of the reference, each kind of fault with its
             rows; labels or a split that cannot be used.
     """
-    table = read_table(path, [task.variant_column, task.label_column])
-    labels = table.numbers([task.label_column])[:, 0]
-    mutants, faults = [], {}
+    group = [task.split.column] if task.split.column else []
+    table = read_table(path, [task.variant_column, *task.columns, *group])
+    mutants, wrong = [], {}
     for row, name in zip(table.rows, table.columns[task.variant_column], strict=True):
         mutant, fault, where = _mutant(name, task)
-        mutants.append(mutant)
+        mutants.append(mutant or task.reference.upper())
         if fault:
-            faults.setdefault(fault, []).append(f"{row} ({where})")
-    if faults:
-        lines = [f"{len(rows)} {fault}, first at {named(rows)}" for fault, rows in faults.items()]
-        raise InputError(f"{path}: " + "; ".join(lines) + "; correct or remove these rows")
-    splits = assign_splits(split_file, [sequence_key(mutant) for mutant in mutants], str(path))
+            wrong.setdefault(fault, []).append(f"{row} ({where})")
+    faults = Faults(str(path))
+    if wrong:
+        told = [f"{len(rows)} {fault}, first at {named(rows)}" for fault, rows in wrong.items()]
+        faults.say("; ".join(told) + "; correct or remove these rows")
+    cells = {name: table.columns[name] for name in task.columns}
     references = (task.reference.upper(),) * len(mutants)
-    return Examples(table.rows, tuple(mutants), labels, splits, references=references, alphabet=task.alphabet)
+    groups = table.columns.get(task.split.column, ())
+    rows = Rows(table.rows, mutants, cells, references=references, groups=groups)
+    return examples_of(rows, task, split_file, None, faults)
 
 
 def _mutant(name: str, task: TaskConfig) -> tuple[str, str, str]:

@@ -8,7 +8,9 @@ import pytest
 from genomelm.errors import UsageError
 from genomelm.settings import read_config
 from genomelm.tasks.config import TaskConfig
+from genomelm.tasks.sources import SOURCES
 
+EXAMPLES = sorted((Path(__file__).parents[2] / "configs" / "tasks" / "examples").glob("*.yaml"))
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "tasks").glob("*.yaml"))
 
 
@@ -41,6 +43,16 @@ CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "tasks").glob("*.yaml"
             {"kind": "token_classification", "source": "gff_tokens", "window": 8, "token_step": 9},
             "token_step 9 is longer than the window of 8 bases",
         ),
+        ({"alt_column": "a"}, "alt_column is of source table and kind variant_effect"),
+        ({"per_base": True}, "per_base is of source bigwig"),
+        ({"source": "gff_classes", "kind": "token_classification"}, "needs features, from feature types to classes"),
+        ({"source": "bed"}, "source bed needs a label_column"),
+        ({"source": "bigwig", "label_column": "y"}, "source bigwig makes its own labels"),
+        ({"window": 50}, "source table has sequences of its own; drop window"),
+        ({"label_columns": ("a",)}, "label_columns names one column, or one of them twice"),
+        ({"kind": "sequence_classification", "classes": ("a",)}, "classes names one class"),
+        ({"classes": ("a", "b")}, "classes are of a sequence_classification whose labels stand in a file"),
+        ({"features": {"CDS": "c"}}, "features and background are of source gff_classes"),
         ({"alphabet": "xna"}, "alphabet 'xna' is unknown"),
     ],
 )
@@ -71,3 +83,16 @@ def test_token_tasks_are_judged_at_every_step_th_base():
     task = TaskConfig("t", kind="token_classification", source="gff_tokens", token_step=4)
     assert task.judged(values).tolist() == [[0, 4, 8], [10, 14, 18]]
     assert TaskConfig("t").judged(values[0]).tolist() == values[0].tolist()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_each_example_is_a_task_that_says_how_it_is_split(path):
+    task = read_config(TaskConfig, path)
+    assert task.name == path.stem
+    assert not task.needs_split
+
+
+def test_the_examples_and_their_page_name_every_source():
+    page = (Path(__file__).parents[2] / "configs" / "tasks" / "README.md").read_text()
+    assert all(f"| `{source}`" in page for source in SOURCES)
+    assert {read_config(TaskConfig, path).source for path in EXAMPLES} == set(SOURCES) - {"gff_coding", "gff_tokens"}
