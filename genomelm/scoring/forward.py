@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -18,11 +18,14 @@ from genomelm.seq.alphabet import decode, reverse_complement_ids
 
 log = logging.getLogger(__name__)
 
-BYTES_AT_ONCE = {"cpu": 1 << 12, "cuda": 1 << 18}
+BYTES_AT_ONCE = {"cpu": 1 << 13, "cuda": 1 << 18}
 """Bytes (rows times length) of one forward pass; on a CPU, what stays in its cache."""
 
 Read = Callable[[GenomeModel, Sequence[Window]], list[np.ndarray]]
-Readable = TypeVar("Readable", Window, WindowPair)
+Readable = TypeVar("Readable")
+"""A window, a pair of them, or one with what is wanted of it: with a `key` and a `size`."""
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def read_windows(
@@ -37,56 +40,95 @@ def read_windows(
     Raises:
         ResourceError: not even one window fits.
     """
-    say_neutral(model)
     distinct: dict[bytes, Readable] = {}
     keys = [window.key for window in windows]
     for key, window in zip(keys, windows, strict=True):
         distinct.setdefault(key, window)
     unique = sorted(distinct.items(), key=lambda item: -item[1].size)
-    results: dict[bytes, np.ndarray] = {}
-    most = BYTES_AT_ONCE.get(model.device.type, 1 << 16)
-    start = 0
-    with torch.inference_mode(), exact_float32():
-        while start < len(unique):
-            size = unique[start][1].size
-            chunk = unique[start : start + max(1, most // size)]
-            try:
-                found = read(model, [window for _, window in chunk])
-            except torch.OutOfMemoryError:
-                most = _halved(len(chunk), size)
-                torch.cuda.empty_cache()
-                continue
-            for (key, _), values in zip(chunk, found, strict=True):
-                results[key] = values
-            start += len(chunk)
+
+    def read_chunk(chunk: Sequence[tuple[bytes, Readable]], most: int) -> list[np.ndarray]:
+        return read(model, [window for _, window in chunk])
+
+    loads = [Load(window.size, window.size, window.size) for _, window in unique]
+    found = in_chunks(model, unique, loads, read_chunk)
+    results = dict(zip((key for key, _ in unique), found, strict=True))
     return [results[key] for key in keys]
 
 
-def _halved(rows: int, size: int) -> int:
-    if rows == 1:
+class Load(NamedTuple):
+    """Bytes of an item that is read: by which chunks are filled, of its smallest part, of all its parts."""
+
+    size: int
+    part: int
+    whole: int
+
+
+def in_chunks(
+    model: GenomeModel,
+    items: Sequence[Item],
+    loads: Sequence[Load],
+    read: Callable[[Sequence[Item], int], list[Result]],
+) -> list[Result]:
+    """Read items in order, as many at a time as the device is given; what does not fit its memory is tried by halves.
+
+    Args:
+        model: whose device it is.
+        items: longest first, where their lengths differ much: each chunk is as wide as its first one.
+        loads: of the items.
+        read: gets a chunk, and the bytes that may be read at once; gives a result an item.
+
+    Raises:
+        ResourceError: not even one part fits.
+    """
+    say_neutral(model)
+    results: list[Result] = []
+    most = BYTES_AT_ONCE.get(model.device.type, 1 << 16)
+    with torch.inference_mode(), exact_float32():
+        while len(results) < len(items):
+            first = len(results)
+            chunk = slice(first, first + max(1, most // loads[first].size))
+            try:
+                results += read(items[chunk], most)
+            except torch.OutOfMemoryError:
+                most = _halved(min(most, sum(load.whole for load in loads[chunk])), loads[first])
+                torch.cuda.empty_cache()
+    return results
+
+
+def _halved(most: int, load: Load) -> int:
+    if most // 2 < load.part:
         raise ResourceError(
-            f"one window of {size - 1:,} bases does not fit the device's memory; use shorter ones, or --device cpu"
+            f"one window of {load.size - 1:,} bases does not fit the device's memory; use shorter ones, or --device cpu"
         )
-    log.warning("out of device memory: %d windows at a time instead of %d", rows // 2, rows)
-    return size * (rows // 2)
+    log.warning("out of device memory: %d bases at a time instead of %d", most // 2, most)
+    return most // 2
 
 
-def batch_of(model: GenomeModel, windows: Sequence[Window], references: int = 0) -> Batch:
-    """Return windows as a batch on the model's device; `references` of them, the first, are reference alleles."""
+def batch_of(model: GenomeModel, windows: Sequence[Window]) -> Batch:
+    """Return windows as a batch on the model's device."""
     reverse = [w.reverse for w in windows] if model.is_conjoined else None
-    return make_batch([w.ids for w in windows], [w.marks for w in windows], references, reverse).to(model.device)
+    return make_batch([w.ids for w in windows], [w.marks for w in windows], reverse=reverse).to(model.device)
 
 
 def byte_log_probabilities(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
     """Return log p(base | bases before it) in nats, float64 (l,) a window; 0 at N, which is left out."""
     batch = batch_of(model, windows)
     states = model(**batch.inputs(), return_logits=False).hidden_states
-    logits = model.head.letter_logits(states[:, :-1])
-    target = model.head.targets(batch.ids)  # (b, l), IGNORED at N and at padding
-    counted = target != IGNORED
-    chosen = torch.log_softmax(logits.double(), -1).gather(-1, target.clamp_min(0)[..., None])[..., 0]
-    values = torch.where(counted, chosen, 0.0).cpu().numpy()
+    values = log_probabilities(model, states[:, :-1], batch.ids[:, 1:])
     return [row[: len(window.ids)] for row, window in zip(values, windows, strict=True)]
+
+
+def log_probabilities(model: GenomeModel, states: torch.Tensor, ids: torch.Tensor) -> np.ndarray:
+    """Return log p(byte | those before it) in nats, float64 (b, l); 0 where it is no letter.
+
+    Args:
+        states: (b, l, d), of the byte before each.
+        ids: (b, l) int64.
+    """
+    target = model.head.classes[ids]
+    chosen = torch.log_softmax(model.head.letter_logits(states).double(), -1)
+    chosen = chosen.gather(-1, target.clamp_min(0)[..., None])[..., 0]
+    return torch.where(target != IGNORED, chosen, 0.0).cpu().numpy()
 
 
 def head_outputs(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
@@ -102,11 +144,14 @@ def token_outputs(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndar
 
 def pair_outputs(model: GenomeModel, pairs: Sequence[WindowPair]) -> list[np.ndarray]:
     """Return a variant-effect head's output, float64 (n,) a pair, in the labels' unit; equal bases give exactly 0."""
-    references = [pair.ref for pair in pairs]
-    if len({window.key for window in references}) == 1:
-        references = references[:1]
-    batch = batch_of(model, [*references, *(pair.alt for pair in pairs)], len(references))
-    return list(model(**batch.inputs()).logits.double().cpu().numpy())
+    rows: dict[bytes, int] = {}
+    of = [rows.setdefault(pair.ref.key, len(rows)) for pair in pairs]
+    references = [pairs[of.index(row)].ref for row in range(len(rows))]
+    batch = batch_of(model, [*references, *(pair.alt for pair in pairs)])
+    states = model(**batch.inputs(), return_logits=False).hidden_states
+    order = torch.tensor([*of, *range(len(rows), len(rows) + len(pairs))], device=model.device)
+    found = model.head(states[order], batch.ids[order], batch.mask[order], references=len(pairs))
+    return list(found.double().cpu().numpy())
 
 
 def single(output: np.ndarray) -> float:
@@ -128,7 +173,7 @@ def check_single(model: GenomeModel) -> None:
             "the model labels bases, or gives them values, but a sequence no single score: use `genomelm predict` (or "
             "genomelm.predict) for them, and a language, regression or variant-effect model for scores"
         )
-    most = 2 if model.head_kind == "sequence_classification" else 1
+    most = 2 if model.head_kind == "sequence_classification" and not model.config.head["multi_label"] else 1
     outputs = model.config.head["outputs"]
     if outputs > most:
         raise UsageError(f"the model's head has {outputs} outputs; a score is one number, or the logit of two classes")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
+from genomelm.scoring.shard import KIND
 from genomelm.scoring.tags import Tags, quoted
 from genomelm.seq.vcf import Header, parse_header_line, raw_of
 
@@ -16,6 +17,8 @@ def output_header(
     contigs: Mapping[str, int | None],
     description: str,
     provenance: Mapping[str, object],
+    percentile: bool = False,
+    statement: bytes | None = None,
 ) -> bytes:
     """Return the whole header of the output.
 
@@ -26,12 +29,20 @@ def output_header(
         contigs: contigs that the records name but the header does not, with their lengths where known.
         description: text for the score's definition.
         provenance: version, command, model, patching and reference facts; plain values only are shown.
+        percentile: whether percentiles are written.
+        statement: a shard's line about itself.
     """
     kept = [line for line in header.lines if not _outdated(line, tags, replaced)]
     missing = [_contig_line(name, length) for name, length in contigs.items() if _CONTIG.fullmatch(name)]
-    definitions = tags.definitions(description, str(provenance.get("genomelm", "")))
-    added = [*missing, *definitions, _provenance_line(tags, provenance)]
+    definitions = tags.definitions(description, str(provenance.get("genomelm", "")), percentile)
+    added = [*missing, *definitions, _provenance_line(tags, provenance), *([statement] if statement else [])]
     return b"".join([*kept, *(line + header.line_end for line in added), header.columns])
+
+
+def without_statement(header: Header) -> bytes:
+    """Return the whole header of a shard as that of the joined file."""
+    kept = [line for line in header.lines if not line.startswith(f"##{KIND}=".encode())]
+    return b"".join([*kept, header.columns])
 
 
 def _outdated(line: bytes, tags: Tags, replaced: Iterable[bytes]) -> bool:
@@ -39,8 +50,8 @@ def _outdated(line: bytes, tags: Tags, replaced: Iterable[bytes]) -> bool:
     if parsed is None:
         return False
     name = parsed.fields.get("ID", "")
-    return (parsed.kind == "INFO" and name.encode("utf-8", "surrogateescape") in replaced) or (
-        parsed.kind == "genomelm" and name == tags.score
+    return (parsed.kind == "INFO" and raw_of(name) in replaced) or (
+        parsed.kind == KIND or (parsed.kind == "genomelm" and name == tags.score)
     )
 
 

@@ -61,6 +61,15 @@ class MismatchTally:
             )
         return self.on_mismatch == "drop"
 
+    @property
+    def state(self) -> dict:
+        """The counts as plain JSON values."""
+        return {"compared": dict(self._compared), "mismatched": dict(self._mismatched)}
+
+    @state.setter
+    def state(self, state: dict) -> None:
+        self._compared, self._mismatched = Counter(state["compared"]), Counter(state["mismatched"])
+
     def _difference(self, variant: Variant) -> str:
         start = variant.pos - 1
         found = self._genome.fetch(Interval(variant.contig, start, start + len(variant.ref)))

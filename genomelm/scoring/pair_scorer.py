@@ -1,6 +1,6 @@
 """What every scorer of variants shares: windows, strands, and one pass over all distinct windows.
 
-Both alleles are read in one segmentation, the reference's; a segmentation of their own would move boundaries that the
+Windows lie on a grid of the genome, so that neighbouring variants share them, or are one fixed interval. Both alleles are read in one segmentation, the reference's; a segmentation of their own would move boundaries that the
 variant did not touch. Both strands, or one, are read as `strands` asks.
 """
 
@@ -17,9 +17,9 @@ from genomelm.scoring.strands import reads_both, strands_read
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
-from genomelm.seq.window import AllelePair, allele_pair, allele_pair_in
+from genomelm.seq.window import AllelePair, Grid, allele_pair, allele_pair_in, grid_pair
 
-WIDTH = 512
+WIDTH = 1024
 """Bases of reference around a variant, unless the user asks for another width."""
 
 
@@ -55,12 +55,15 @@ class PairScorer(abc.ABC):
         if width < 2:
             raise UsageError(f"a window of {width} bases is too short; use 2 or more")
         self.model, self.width, self.window = model, width, window
+        # A task's reference says which bases its windows hold: they are centred, as they were measured.
+        self.grid = None if window or model.config.head.get("reference") else self.grid_of(width)
         self.both_strands = reads_both(model, strands, self.both_by_default(model, window))
         self.provenance: Mapping[str, object] = {
             "model": digest,
             "patching": model.patcher.cut_by,
             **({"side_information": ", ".join(side)} if (side := model.patcher.side_information) else {}),
             "window": str(window) if window else f"{width} bases",
+            **({} if self.grid is None else {"grid": f"{self.grid.step} bases"}),
             "strands": strands_read(model, self.both_strands, window.strand if window else "+"),
             "device": str(model.device),
             "dtype": str(model.dtype).removeprefix("torch."),
@@ -71,10 +74,18 @@ class PairScorer(abc.ABC):
         """Return whether both strands are read where nobody asks for one or for both."""
         return True
 
+    @staticmethod
+    def grid_of(width: int) -> Grid:
+        """Return the grid of windows of `width` bases, in which a variant lies in the middle quarter."""
+        step = max(width // 4, 1)
+        return Grid(step, (width - step) // 2, width)
+
     def pair(self, genome: Genome, variant: Variant) -> AllelePair:
         """Return the windows of a variant."""
         if self.window is not None:
             return allele_pair_in(genome, variant, self.window)
+        if self.grid is not None:
+            return grid_pair(genome, variant, self.grid)
         return allele_pair(genome, variant, self.width)
 
     def score(self, pairs: Sequence[AllelePair]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """One data line on its way through: eight columns, its alleles' windows, and the INFO text they get."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from genomelm.scoring.contigs import ContigMap
@@ -28,6 +29,8 @@ class Record:
         site: NO_ALT, REF_BLOCK, NOT_SELECTED or ''.
         pairs: one a scored or unscored allele, in ALT order.
         scores: one an allele, None where unscored.
+        percentiles: likewise, of the scores among a background; empty when there is none.
+        statuses: one an allele, known with the scores.
     """
 
     columns: list[bytes]
@@ -39,13 +42,15 @@ class Record:
     site: str = ""
     pairs: list[AllelePair] = field(default_factory=list)
     scores: list[float | None] = field(default_factory=list)
+    percentiles: list[float | None] = field(default_factory=list)
+    statuses: list[str] = field(default_factory=list)
 
-    @property
-    def statuses(self) -> list[str]:
-        """Status of each allele; a score that is not finite is one too."""
-        return [
-            "NONFINITE" if pair.status in SCORED and score is None else pair.status
-            for pair, score in zip(self.pairs, self.scores, strict=True)
+    def take(self, scores: list[float | None], percentiles: list[float | None]) -> None:
+        """Take the score of each allele; one that is not finite is a status."""
+        self.scores, self.percentiles = scores, percentiles
+        self.statuses = [
+            "NONFINITE" if score is None and pair.status in SCORED else pair.status
+            for pair, score in zip(self.pairs, scores, strict=True)
         ]
 
     def variant(self, alt: bytes) -> Variant:
@@ -58,30 +63,34 @@ class Record:
         added = []
         if self.pairs:
             added.append(f"{tags.score}={','.join(map(score_text, self.scores))}")
+            if self.percentiles:
+                added.append(f"{tags.percentile}={','.join(map(score_text, self.percentiles))}")
             added.append(f"{tags.status}={','.join(self.statuses)}")
         if self.site:
             added.append(f"{tags.site}={self.site}")
         return b"\t".join([*self.columns, info_with(info, ";".join(added).encode())]) + self.rest
 
-    def rows(self) -> bytes:
-        """Return the table's rows, one an allele."""
-        contig, pos, name, ref = self.columns[:4]
-        return b"".join(
-            b"\t".join([contig, pos, name, ref, alt, status.encode(), score_text(score).encode()]) + b"\n"
-            for alt, status, score in zip(self.alts, self.statuses, self.scores, strict=True)
-        )
 
-
-def parse(reader: VcfReader, number: int, line: bytes, contigs: ContigMap, selection: Selection | None) -> Record:
+def parse(
+    reader: VcfReader,
+    number: int,
+    line: bytes,
+    contigs: ContigMap,
+    selection: Selection | None = None,
+    shorten: Callable[[bytes], bytes] | None = None,
+) -> Record:
     """Split a data line.
 
     Args:
         selection: where records are looked at; None means everywhere.
+        shorten: keeps some of the samples' columns.
     """
     parts = line.split(b"\t", 8)
     columns, info = parts[:7], parts[7]
     if len(parts) == 9:
         rest = b"\t" + parts[8]
+        if shorten is not None:
+            rest = shorten(rest)
     else:
         body = info.rstrip(b"\r\n")
         info, rest = body, info[len(body) :]

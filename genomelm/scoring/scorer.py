@@ -1,6 +1,5 @@
 """A model as the scorer of variants: log-likelihood ratios, differences of a task head's output, or its effects."""
 
-import abc
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,16 +8,10 @@ from genomelm.errors import UsageError
 from genomelm.models.model import GenomeModel
 from genomelm.scoring import effects
 from genomelm.scoring.alleles import Window, WindowPair, other_strand, read_pair
-from genomelm.scoring.forward import (
-    Read,
-    byte_log_probabilities,
-    check_single,
-    head_outputs,
-    pair_outputs,
-    read_windows,
-    single,
-)
-from genomelm.scoring.masked import hidden_log_probabilities, hidden_ratio
+from genomelm.scoring.embedding import EmbeddingScorer, EuclideanScorer
+from genomelm.scoring.forward import check_single, head_outputs, pair_outputs, read_windows, single
+from genomelm.scoring.likelihood import LikelihoodScorer
+from genomelm.scoring.masked import hidden_log_probabilities, hidden_ratio, pseudo_likelihoods
 from genomelm.scoring.pair_scorer import WIDTH, PairScorer
 from genomelm.seq.alphabet import ALPHABETS
 from genomelm.seq.interval import Interval
@@ -33,44 +26,6 @@ __all__ = [
     "PairScorer",
     "scorer_for",
 ]
-
-
-class WindowScorer(PairScorer):
-    """A scorer that reads each window by itself and compares what it read of the two alleles."""
-
-    read: Read
-
-    def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
-        """Return the effect of each pair on its strand."""
-        windows: list[Window] = [window for pair in pairs for window in read_pair(self.model, pair)]
-        found = read_windows(self.model, windows, type(self).read)
-        return [self.effect(pair.offset, *found[2 * i : 2 * i + 2]) for i, pair in enumerate(pairs)]
-
-    @abc.abstractmethod
-    def effect(self, offset: int, ref: np.ndarray, alt: np.ndarray) -> float:
-        """Return the score of one strand from what was read of the two windows."""
-
-
-class LikelihoodScorer(WindowScorer):
-    """log p(alternative window) - log p(reference window) in nats; N has no probability and is left out."""
-
-    tag = "GLM_LLR"
-    description = (
-        "Log-likelihood ratio of alternative to reference over equally many bases, each given those before it "
-        "(causal model), nats; above 0: alternative likelier"
-    )
-    read = staticmethod(byte_log_probabilities)
-
-    def __init__(self, model: GenomeModel, *arguments: object, **options: object) -> None:
-        if model.head_kind != "causal_lm":
-            raise UsageError(
-                f"this log-likelihood ratio needs a causal language model; this one's head is {model.head_kind}"
-            )
-        super().__init__(model, *arguments, **options)
-
-    def effect(self, offset: int, ref: np.ndarray, alt: np.ndarray) -> float:
-        """Subtract log-likelihoods. Before `offset` a causal model reads the same: only rounding would be added."""
-        return float(effects.log_likelihood_ratio(ref[offset:], alt[offset:]))
 
 
 class MaskedScorer(PairScorer):
@@ -117,6 +72,34 @@ class MaskedScorer(PairScorer):
         return [hidden_ratio(found[2 * i], ref, found[2 * i + 1], alt, letters) for i, (ref, alt) in enumerate(sites)]
 
 
+class PseudoLikelihoodScorer(PairScorer):
+    """Pseudo-log-likelihood of the alternative window minus that of the reference's, in nats.
+
+    Every base of both windows is hidden once, some of them together. Equally many bases of both are compared, from the
+    window's start.
+    """
+
+    tag = "GLM_PLLR"
+    description = (
+        "Pseudo-log-likelihood of the alternative window minus that of the reference's, over equally many bases, each "
+        "hidden once (masked model), nats; above 0: alternative likelier"
+    )
+
+    def __init__(self, model: GenomeModel, *arguments: object, **options: object) -> None:
+        if model.head_kind != "masked_lm":
+            raise UsageError(
+                f"a pseudo-likelihood needs a masked language model; this one's head is {model.head_kind}: leave "
+                "--effect at model"
+            )
+        super().__init__(model, *arguments, **options)
+
+    def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
+        """Return the difference of each pair on its strand."""
+        windows = [window for pair in pairs for window in read_pair(self.model, pair)]
+        found = pseudo_likelihoods(self.model, windows)
+        return [float(effects.log_likelihood_ratio(*found[2 * i : 2 * i + 2])) for i in range(len(pairs))]
+
+
 class TaskScorer(PairScorer):
     """What the scorers of task heads share: the tag, and which strands are read unless some are asked for."""
 
@@ -144,18 +127,18 @@ class TaskScorer(PairScorer):
         return window is None and model.config.head["two_strands"]
 
 
-class HeadScorer(TaskScorer, WindowScorer):
+class HeadScorer(TaskScorer):
     """Output of a task head for the alternative minus for the reference: label's unit, or logit."""
-
-    read = staticmethod(head_outputs)
 
     def __init__(self, model: GenomeModel, *arguments: object, **options: object) -> None:
         super().__init__(model, *arguments, **options)
         self.description = f"Prediction of task {self.task} for the alternative minus for the reference, {self.unit}"
 
-    def effect(self, offset: int, ref: np.ndarray, alt: np.ndarray) -> float:
-        """Subtract the outputs."""
-        return float(effects.difference(single(ref), single(alt)))
+    def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
+        """Return the effect of each pair on its strand."""
+        windows: list[Window] = [window for pair in pairs for window in read_pair(self.model, pair)]
+        outputs = [single(output) for output in read_windows(self.model, windows, head_outputs)]
+        return list(effects.difference(outputs[0::2], outputs[1::2]))
 
 
 class EffectScorer(TaskScorer):
@@ -174,6 +157,16 @@ class EffectScorer(TaskScorer):
 SCORERS = {"causal_lm": LikelihoodScorer, "masked_lm": MaskedScorer, "variant_effect": EffectScorer}
 """Head kind -> its scorer; other heads are scored by the difference of their outputs."""
 
+OTHER_EFFECTS = {
+    "pseudo_likelihood": PseudoLikelihoodScorer,
+    "embedding": EmbeddingScorer,
+    "embedding_l2": EuclideanScorer,
+}
+"""What else a model can be asked for -> its scorer."""
+
+EFFECTS = ("model", *OTHER_EFFECTS)
+"""model: what the model was made for."""
+
 
 def scorer_for(
     model: GenomeModel,
@@ -181,10 +174,15 @@ def scorer_for(
     window: Interval | None = None,
     strands: str = "model",
     digest: str = "",
+    effect: str = "model",
 ) -> PairScorer:
-    """Return the scorer that fits the model's head.
+    """Return the scorer that fits the model's head, or the one for another of EFFECTS.
 
     Raises:
-        UsageError: the head gives no single number, or the model cannot score variants, or not on these strands.
+        UsageError: the head gives no single number, or the model cannot score variants, or not on these strands; or an
+            effect that is unknown or not of this kind of model.
     """
-    return SCORERS.get(model.head_kind, HeadScorer)(model, width, window, strands, digest)
+    if effect not in EFFECTS:
+        raise UsageError(f"effect '{effect}' is unknown; choose {', '.join(EFFECTS[:-1])} or {EFFECTS[-1]}")
+    fitting = SCORERS.get(model.head_kind, HeadScorer) if effect == "model" else OTHER_EFFECTS[effect]
+    return fitting(model, width, window, strands, digest)

@@ -1,11 +1,13 @@
 """What a scoring run did, in numbers."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from genomelm.files import write_json
+from genomelm.scoring.pools import Counts
+from genomelm.seq.window import SCORED, STATUSES
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Summary:
 
     Args:
         records_in, records_out, dropped: data lines read, written, and left out on request; each is counted by itself.
-        on_ref_mismatch: what was asked for: flag, error or drop. Only drop leaves records out; regions do not.
+        on_ref_mismatch: what was asked for: flag, error or drop; with drop, mismatching records are left out.
         alleles: alternative alleles of the records that were looked at.
         scored: alleles with a score.
         statuses: alleles per status, in the order of the status table.
@@ -41,6 +43,39 @@ class Summary:
     table: str | None
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        counts: Counts,
+        written: int,
+        on_ref_mismatch: str,
+        seconds: float,
+        out: Path,
+        index: Path | None,
+        table: Path | None,
+        notes: Sequence[str],
+        facts: Mapping[str, object],
+    ) -> "Summary":
+        """Return the summary of what has gone through and was `written`."""
+        scored = sum(counts.statuses[status] for status in SCORED)
+        return cls(
+            records_in=counts.records,
+            records_out=written,
+            dropped=counts.dropped,
+            on_ref_mismatch=on_ref_mismatch,
+            alleles=counts.statuses.total(),
+            scored=scored,
+            statuses={status: counts.statuses[status] for status in STATUSES if counts.statuses[status]},
+            sites=dict(sorted(counts.sites.items())),
+            seconds=round(seconds, 3),
+            rate=round(scored / seconds, 1) if seconds else 0.0,
+            output=str(out),
+            index=None if index is None else str(index),
+            table=None if table is None else str(table),
+            warnings=tuple(notes),
+            provenance=facts,
+        )
 
     def as_json(self) -> dict:
         """Return plain JSON values."""

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from genomelm.errors import UsageError
 from genomelm.scoring.tags import Tags
 from genomelm.seq.vcf import VcfReader, position
+from genomelm.seq.vcf_block import Block
 
 
 @dataclass(frozen=True)
@@ -35,23 +38,31 @@ def survey(reader: VcfReader, tags: Tags, replaced: frozenset[bytes]) -> Survey:
     records, furthest, is_sorted = 0, 0, True
     contig, last = b"", 0
     foreign = {tag.encode() for tag in (tags.score, tags.status, tags.site)} - replaced
-    marker = tags.status.removesuffix("STATUS").encode()  # the tags share it: one quick look a line
-    for number, line in reader.records():
-        name, raw_pos, _ = line.split(b"\t", 2)
-        pos = position(reader, number, raw_pos)
-        if name != contig:
-            is_sorted = is_sorted and name not in seen
-            seen[name] = None
-            contig = name
-        elif pos < last:
-            is_sorted = False
-        last = pos
-        if pos > furthest:
-            furthest = pos
-        records += 1
-        if foreign and marker in line:
-            _refuse_foreign(reader, number, line, foreign)
+    marker = tags.status.removesuffix("STATUS").encode()  # the tags share it: one quick look a block
+    for block in reader.blocks():
+        positions = _positions(reader, block)
+        for name, first, end in block.contigs():
+            part = positions[first:end]
+            if name != contig:
+                is_sorted = is_sorted and name not in seen
+                seen[name] = None
+                contig, last = name, 0
+            is_sorted = is_sorted and part[0] >= last and bool((part[1:] >= part[:-1]).all())
+            last = int(part[-1])
+        furthest = max(furthest, int(positions.max()))
+        records += len(positions)
+        if foreign and marker in block.text:
+            for number, line in block.lines():
+                _refuse_foreign(reader, number, line, foreign)
     return Survey(records, tuple(seen), is_sorted, furthest)
+
+
+def _positions(reader: VcfReader, block: Block) -> np.ndarray:
+    """Return POS of each line, int64."""
+    found = block.positions()
+    if found is None:
+        found = np.array([position(reader, number, line.split(b"\t", 2)[1]) for number, line in block.lines()], object)
+    return found
 
 
 def _refuse_foreign(reader: VcfReader, number: int, line: bytes, foreign: set[bytes]) -> None:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from genomelm.errors import UsageError
+from genomelm.errors import InputError, UsageError
 from genomelm.seq.vcf import Header
 
 SOURCE = "genomelm"
@@ -37,15 +37,32 @@ class Tags:
             raise UsageError(f"INFO tag '{name}' is one that genomelm uses itself; rename the task")
         return tags
 
+    @classmethod
+    def in_header(cls, header: Header, score: str, path: object) -> "Tags":
+        """Return the tags of the run that wrote `score` into a file.
+
+        Raises:
+            InputError: the header does not declare them as genomelm's.
+        """
+        ours = [line.fields.get("ID", "") for line in header.structured("INFO") if line.fields.get("Source") == SOURCE]
+        prefixes = [tag.removesuffix("_STATUS") for tag in ours if tag.endswith("_STATUS")]
+        fitting = [prefix for prefix in prefixes if score.startswith(f"{prefix}_")]
+        if score not in ours or not fitting:
+            raise InputError(f"{path} declares no score {score} of genomelm; score it with `genomelm score`")
+        prefix = max(fitting, key=len)
+        return cls.named(score.removeprefix(f"{prefix}_"), prefix)
+
     @property
     def names(self) -> tuple[str, str, str, str]:
         """All four names."""
         return self.score, self.status, self.site, self.percentile
 
-    def definitions(self, description: str, version: str) -> list[bytes]:
-        """Return the three ##INFO lines, without line ends."""
+    def definitions(self, description: str, version: str, percentile: bool = False) -> list[bytes]:
+        """Return the ##INFO lines, without line ends; that of the percentile only where it is written."""
+        below = "Percentile of the score among random variants of the reference of the same class"
         texts = (
             (self.score, "A", "Float", description),
+            *([(self.percentile, "A", "Float", below)] if percentile else []),
             (self.status, "A", "String", "OK or EDGE_PADDED where the allele is scored; otherwise why it is not"),
             (self.site, "1", "String", "Why a record has no allele to score: NO_ALT, REF_BLOCK or NOT_SELECTED"),
         )

@@ -1,6 +1,8 @@
 """Intervals on a contig: 0-based, half-open; text in the 1-based inclusive form that people type."""
 
+import bisect
 import gzip
+import itertools
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -119,8 +121,18 @@ def check_apart(tested: Iterable[Interval], trained: Iterable[Interval], what: s
     Raises:
         UsageError: naming the first pair.
     """
-    trained = list(trained)
+    others: dict[str, list[Interval]] = {}
+    for train in trained:
+        others.setdefault(train.contig, []).append(train)
+    for contig, regions in others.items():
+        others[contig] = sorted(regions)
+    reach = {contig: list(itertools.accumulate((r.end for r in regions), max)) for contig, regions in others.items()}
     for test in tested:
-        for train in trained:
+        regions = others.get(test.contig, [])
+        # The first region of those sorted by start that, with those before it, reaches past the test's start.
+        first = bisect.bisect_right(reach.get(test.contig, []), test.start)
+        for train in itertools.islice(regions, first, None):
+            if train.start >= test.end:
+                break
             if test.overlaps(train):
                 raise UsageError(f"held-out {test} shares bases with {what} {train}: choose another region")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from genomelm.errors import InputError
-from genomelm.seq.bgzf import compression_of, lines
+from genomelm.seq.bgzf import compression_of, line_blocks, lines
+from genomelm.seq.vcf_block import Block
 
 _FIELD = re.compile(rb'([A-Za-z0-9_.]+)=("(?:[^"\\]|\\.)*"|[^,>]*)')
 COLUMNS = (b"#CHROM", b"POS", b"ID", b"REF", b"ALT", b"QUAL", b"FILTER", b"INFO")
@@ -85,24 +86,29 @@ def raw_of(name: str) -> bytes:
 class VcfReader:
     """A VCF file, plain, gzip or BGZF: its header, and its data lines as often as asked for.
 
+    Args:
+        path: the file.
+        name: what messages call it, where the file is a copy.
+
     Attributes:
-        path, header, compression.
+        path: the name for messages.
+        header, compression.
         no_final_newline: after a complete pass, whether the last line had no line end.
 
     Raises:
         InputError: missing, empty, truncated, BCF, or no VCF header.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.compression = compression_of(self.path)
+    def __init__(self, path: str | Path, name: str | Path | None = None) -> None:
+        self._file, self.path = Path(path), Path(path if name is None else name)
+        self.compression = compression_of(self._file)
         self.no_final_newline = False
         self.header = self._read_header()
         self._body_starts = len(self.header.lines) + 1
 
     def _read_header(self) -> Header:
         kept: list[bytes] = []
-        for line in lines(self.path, self.compression):
+        for line in lines(self._file, self.compression):
             if line.startswith(b"##"):
                 kept.append(line)
             elif line.startswith(b"#CHROM"):
@@ -131,33 +137,61 @@ class VcfReader:
 
     def _not_vcf(self, line: bytes) -> str:
         if line.startswith(b"BCF"):
-            return f"{self.path} is a BCF file; convert it first: bcftools view -Oz -o OUT.vcf.gz {self.path.name}"
+            return f"{self.path} is a BCF file where a VCF is wanted: bcftools view -Oz -o OUT.vcf.gz {self.path.name}"
         if line.lstrip()[:1] == b"<":
             return f"{self.path} is an HTML or XML page, not a VCF; the download probably returned an error page"
         return f"{self.path} is not a VCF: it starts with {line[:20]!r} instead of ##fileformat=VCF"
 
     def records(self) -> Iterator[tuple[int, bytes]]:
-        """Yield (line number, data line with its line end) in file order.
+        """Yield (line number, data line with its line end) in file order; checks and errors are those of `blocks`."""
+        for block in self.blocks():
+            yield from block.lines()
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the data lines in blocks, in file order.
 
         Every line is checked for its number of columns. A cut at a line's end of a plain file cannot be seen.
 
         Raises:
             InputError: a line has fewer or more columns than the header, or the file is truncated.
         """
-        tabs = self.header.width - 1
-        blank = 0
-        for number, line in enumerate(lines(self.path, self.compression), 1):
+        number, blank = 1, 0
+        for text in line_blocks(self._file, self.compression):
+            first, number = number, number + text.count(b"\n")
             if number <= self._body_starts:
                 continue
-            if line.count(b"\t") != tabs or line[:1] == b"#" or blank:
-                if not line.strip():
-                    blank = blank or number  # empty lines at the end hold nothing
-                    continue
+            start = 0
+            while first <= self._body_starts:
+                start = text.index(b"\n", start) + 1
+                first += 1
+            text = text[start:]
+            if not text:
+                continue
+            if not text.endswith(b"\n"):
+                self.no_final_newline = bool(text[text.rfind(b"\n") + 1 :].strip())
+                text += self.header.line_end
+            block = None if blank else Block.of(first, text, self.header.width)
+            if block is None:
+                text, blank = self._without_blank_end(first, text, blank)
+                block = Block.of(first, text, self.header.width) if text else None
+            if block is not None:
+                yield block
+
+    def _without_blank_end(self, first: int, text: bytes, blank: int) -> tuple[bytes, int]:
+        """Return the lines without empty ones at the end of the file, which hold nothing, and the first such line.
+
+        Raises:
+            InputError: a line is damaged, or an empty one stands between others.
+        """
+        kept: list[bytes] = []
+        for number, line in enumerate(text.split(b"\n")[:-1], first):
+            if not line.strip():
+                blank = blank or number
+            elif blank or line[:1] == b"#" or line.count(b"\t") != self.header.width - 1:
                 raise InputError(self._wrong_line(number, line, blank))
-            if not line.endswith(b"\n"):
-                self.no_final_newline = True
-                line += self.header.line_end
-            yield number, line
+            else:
+                kept.append(line + b"\n")
+        return b"".join(kept), blank
 
     def _wrong_line(self, number: int, line: bytes, blank: int) -> str:
         if blank:

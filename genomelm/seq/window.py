@@ -66,6 +66,41 @@ def allele_pair(genome: Genome, variant: Variant, width: int) -> AllelePair:
     return _pair(genome, variant, window, start, ref, alt, edge=len(window) < width)
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Where windows lie: each holds the cells of a contig that its variant touches, and as many bases on either side.
+
+    Neighbouring variants so have one window, and a variant's window depends on nothing but the variant.
+
+    Args:
+        step: bases of a cell; cells begin at multiples of it.
+        flank: bases on either side of the cells.
+        longest: bases of the longest allele that is scored.
+    """
+
+    step: int
+    flank: int
+    longest: int
+
+
+def grid_pair(genome: Genome, variant: Variant, grid: Grid) -> AllelePair:
+    """Return the windows of a variant on a grid.
+
+    At a contig's end the window is clipped, and the status is EDGE_PADDED.
+    """
+    contig, fault = _located(genome, variant)
+    if fault:
+        return AllelePair(variant, fault)
+    start, ref, alt = _normalised(genome, contig, variant, 0)
+    if max(len(ref), len(alt)) > grid.longest:
+        return AllelePair(variant, "TOO_LONG")
+    last = start + max(len(ref) - 1, 0)
+    first = start // grid.step * grid.step - grid.flank
+    end = (last // grid.step + 1) * grid.step + grid.flank
+    window = Interval(contig, max(first, 0), min(end, genome.contigs[contig]))
+    return _pair(genome, variant, window, start, ref, alt, edge=len(window) < end - first)
+
+
 def allele_pair_in(genome: Genome, variant: Variant, window: Interval) -> AllelePair:
     """Return the windows of a variant inside a fixed interval, such as the locus of an assay, on either strand.
 

@@ -88,7 +88,7 @@ def test_complete_columns_without_a_newline_are_a_warning(genome, make_vcf, scor
         (b"##fileformat=VCFv4.2\nc\t1\t.\tA\tC\t.\t.\t.\n", "#CHROM"),
         (b"<html></html>", "HTML"),
         (b">c\nACGT\n", "not a VCF"),
-        (b"BCF\2\2", "bcftools view"),
+        (b"BCF\2\2", "BCF file that htslib cannot read"),
     ],
 )
 def test_what_is_no_vcf_is_refused(genome, scorer, out, tmp_path, content, message):

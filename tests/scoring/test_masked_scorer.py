@@ -30,7 +30,7 @@ def genome(tiny_fasta):
 
 @pytest.fixture(scope="module")
 def scorer(masked_model):
-    return scorer_for(masked_model, width=48)
+    return scorer_for(masked_model, width=50)
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ def test_progress_ends_at_the_number_of_records(make_genome, make_vcf, scorer, t
 def test_saturation_writes_each_substitution_once_and_scores(make_genome, scorer, tmp_path, name):
     genome = make_genome(c=BASES[:50] + "n" + BASES[50:].lower())
     path = tmp_path / name
-    assert saturate(genome, Interval("c", 40, 60, "-"), path) == 57
+    assert saturate(genome, [Interval("c", 45, 60), Interval("c", 40, 50, "-")], path) == 57
     with pysam.VariantFile(str(path)) as variants:
         records = [(r.pos, r.ref, r.alts) for r in variants]
     assert len(set(records)) == 57
@@ -78,4 +78,4 @@ def test_saturation_writes_each_substitution_once_and_scores(make_genome, scorer
     assert result.statuses == {"OK": 57}
     assert result.index
     with pytest.raises(InputError, match="301 bases"):
-        saturate(genome, Interval("c", 290, 302), path)
+        saturate(genome, [Interval("c", 290, 302)], path)

@@ -1,6 +1,7 @@
 """Scores of variants: laws that hold for any model, on one with random weights."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,12 +10,16 @@ import torch
 from genomelm.errors import ResourceError, UsageError
 from genomelm.models import HyenaGLTForSequenceClassification
 from genomelm.models.encoding import make_batch
+from genomelm.models.model import GenomeModel
+from genomelm.models.prefix import PrefixPass
 from genomelm.patching.config import PatcherConfig
 from genomelm.patching.patcher import Patcher
 from genomelm.scoring import forward
+from genomelm.scoring import scorer as scorer_room
 from genomelm.scoring.alleles import lifted, other_strand, read_alone, read_pair
 from genomelm.scoring.assay_window import check_assay_window
 from genomelm.scoring.forward import byte_log_probabilities, read_windows
+from genomelm.scoring.likelihood import shared_ratios
 from genomelm.scoring.scorer import HeadScorer, LikelihoodScorer, scorer_for
 from genomelm.seq.alphabet import encode, reverse_complement
 from genomelm.seq.genome import Genome
@@ -68,11 +73,13 @@ def naive_log_likelihood(model, sequence, marks) -> float:
 
 
 def test_score_equals_two_naive_passes_of_each_strand(language_model, scorer, pairs):
+    assert scorer.shared
     for pair, score in zip(pairs, scorer.score(pairs), strict=True):
         expected = []
         for strand in (pair, other_strand(pair)):
             ref, alt = read_pair(language_model, strand)
-            same = min(len(strand.ref), len(strand.alt))  # equally many bases of both
+            same = min(len(strand.ref), len(strand.alt))  # equally many bases of both, 16 behind the change
+            same = min(same, strand.offset + max(strand.ref_length, strand.alt_length) + 16)
             expected.append(
                 naive_log_likelihood(language_model, strand.alt[:same], alt.marks[: same + 1])
                 - naive_log_likelihood(language_model, strand.ref[:same], ref.marks[: same + 1])
@@ -83,17 +90,14 @@ def test_score_equals_two_naive_passes_of_each_strand(language_model, scorer, pa
 
 def test_exchanging_the_alleles_in_one_segmentation_changes_the_sign(language_model, scorer, pairs):
     turned = 0
-    for pair in pairs:
-        ref, alt = read_pair(language_model, pair)
-        back = lifted(alt, pair.ref, pair.offset, pair.alt_length, pair.ref_length)
-        if (back.marks != ref.marks).any():
+    for pair, change in zip(pairs, scorer.changes(pairs), strict=True):
+        back = lifted(change.alt, pair.ref, pair.offset, pair.alt_length, pair.ref_length)
+        if (back.marks != change.ref.marks).any():
             assert pair.alt_length < pair.ref_length  # a patch began on a deleted base
             continue
         turned += 1
-        one, other = (
-            scorer.effect(pair.offset, *read_windows(language_model, windows, byte_log_probabilities))
-            for windows in ((ref, alt), (alt, back))
-        )
+        other = dataclasses.replace(change, ref=change.alt, alt=back)
+        one, other = (shared_ratios(language_model, [change])[0] for change in (change, other))
         assert one == pytest.approx(-other, abs=1e-5)
     assert turned > len(pairs) * 0.8
 
@@ -147,8 +151,8 @@ def test_unknown_bases_have_no_probability_and_do_no_harm(language_model, scorer
     values = read_windows(language_model, [window], byte_log_probabilities)[0]
     assert (values[4:6] == 0).all()
     assert (values[[0, 1, 2, 3, 6, 7, 8, 9]] < 0).all()
-    base = genome.fetch(Interval("c1", 3984, 3985))
-    near = scorer.pair(genome, Variant("c1", 3985, base, "A" if base != "A" else "C"))
+    base = genome.fetch(Interval("c1", 3964, 3965))
+    near = scorer.pair(genome, Variant("c1", 3965, base, "A" if base != "A" else "C"))
     assert near.status == "OK"
     assert "N" in near.ref
     assert np.isfinite(scorer.score([near])).all()
@@ -156,8 +160,8 @@ def test_unknown_bases_have_no_probability_and_do_no_harm(language_model, scorer
 
 def test_equal_windows_are_read_once(task_models, genome, monkeypatch):
     rows = []
-    read = HeadScorer.read
-    monkeypatch.setattr(HeadScorer, "read", staticmethod(lambda m, w: rows.append(len(w)) or read(m, w)))
+    read = scorer_room.head_outputs
+    monkeypatch.setattr(scorer_room, "head_outputs", lambda m, w: rows.append(len(w)) or read(m, w))
     scorer = HeadScorer(task_models[0], window=WINDOW)
     base = genome.fetch(Interval("c1", 310, 311))
     scorer.score([scorer.pair(genome, Variant("c1", 311, base, alt)) for alt in "ACGT" if alt != base])
@@ -236,22 +240,41 @@ def test_the_head_decides_the_scorer_and_a_wrong_one_is_refused(language_model, 
         LikelihoodScorer(bare)
 
 
-def test_out_of_memory_halves_the_rows_and_keeps_the_scores(language_model, scorer, pairs, monkeypatch):
-    expected = scorer.score(pairs)
+def test_out_of_memory_halves_the_rows_and_keeps_the_scores(language_model, task_models, scorer, pairs, monkeypatch):
+    tested = (scorer, HeadScorer(task_models[0], width=64))
+    expected = [one.score(pairs) for one in tested]
+    rows = []
 
-    def narrow(model, windows):
-        if len(windows) > 3:
-            raise torch.OutOfMemoryError("too much")
-        return byte_log_probabilities(model, windows)
+    def fitting(least: int):
+        forward = GenomeModel.forward
 
-    def none(model, windows):
-        raise torch.OutOfMemoryError("too much")
+        def run(model, input_ids, **more):
+            rows.append(len(input_ids))
+            if len(input_ids) > least:
+                raise torch.OutOfMemoryError("too much")
+            return forward(model, input_ids, **more)
 
-    monkeypatch.setattr(LikelihoodScorer, "read", staticmethod(narrow))
-    assert np.abs(scorer.score(pairs) - expected).max() < 1e-5
-    monkeypatch.setattr(LikelihoodScorer, "read", staticmethod(none))
-    with pytest.raises(ResourceError, match="does not fit"):
-        scorer.score(pairs)
+        ends = PrefixPass.ends
+
+        def run_ends(self, of, *more):
+            rows.append(len(of))
+            if len(of) > least:
+                raise torch.OutOfMemoryError("too much")
+            return ends(self, of, *more)
+
+        monkeypatch.setattr(GenomeModel, "forward", run)
+        monkeypatch.setattr(PrefixPass, "ends", run_ends)
+
+    fitting(3)
+    for one, scores in zip(tested, expected, strict=True):
+        rows.clear()
+        assert np.abs(one.score(pairs) - scores).max() < 1e-5
+        assert max(rows) > 3 >= rows[-1]
+    monkeypatch.undo()
+    fitting(0)
+    for one in tested:
+        with pytest.raises(ResourceError, match="does not fit"):
+            one.score(pairs)
 
 
 def test_chunks_do_not_change_scores(scorer, pairs, monkeypatch):

@@ -1,0 +1,221 @@
+"""Shares of one scored VCF, joined: nothing may be missing, nothing there twice."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from genomelm.errors import InputError, UsageError
+from genomelm.files import output_lock, provenance, write_json
+from genomelm.scoring.header import without_statement
+from genomelm.scoring.output import TBI_LIMIT, check_output, scratch_folder, vcf_output
+from genomelm.scoring.shard import Statement
+from genomelm.scoring.source import is_stream, open_source
+from genomelm.scoring.table import score_table
+from genomelm.scoring.tags import Tags
+from genomelm.seq.vcf import Header, VcfReader, position
+
+_BYTES = 1 << 20  # of lines written at a time
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What was joined.
+
+    Args:
+        parts, records, dropped: shares, records of the input, and how many of these the shares left out on request.
+        output, index, table: paths; None where there is none.
+        input, run: digests of the scored VCF and of what decided its scores.
+        provenance: version, command.
+    """
+
+    parts: int
+    records: int
+    dropped: int
+    output: str
+    index: str | None
+    table: str | None
+    input: str
+    run: str
+    provenance: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Part:
+    path: Path
+    reader: VcfReader
+    statement: Statement
+
+
+def merge(
+    parts: Sequence[str | Path],
+    out: str | Path,
+    *,
+    table: str | Path | None = None,
+    summary: str | Path | None = None,
+) -> Merged:
+    """Join the outputs of `genomelm score --shard` in the order of their shares, whatever the order of `parts`.
+
+    The body is that of a run on the whole input, byte for byte, and so is the header, save for lines of provenance.
+
+    Args:
+        parts: one file a share.
+        out: as that of `annotate`.
+        table: the scores of all, as .tsv or .parquet.
+        summary: JSON file for what is returned.
+
+    Raises:
+        InputError: a share is missing or there twice, does not hold its records, or is of another input or run.
+        UsageError: an output that is in the way.
+    """
+    out, table = Path(out), None if table is None else Path(table)
+    _check_outputs(parts, out, table, summary)
+    with contextlib.ExitStack() as stack:
+        if not is_stream(out):
+            stack.enter_context(output_lock(out))
+        scratch = stack.enter_context(scratch_folder(out, table))
+        output = stack.enter_context(vcf_output(out))
+        shares = _complete(_opened(parts, scratch))
+        first = shares[0]
+        order = _Order()
+        tags = Tags.in_header(first.reader.header, first.statement.tag, first.path)
+        facts = provenance(input=first.statement.source, run=first.statement.run)
+        percentile = any(line.fields.get("ID") == tags.percentile for line in first.reader.header.structured("INFO"))
+        output.write(without_statement(first.reader.header))
+        with score_table(table, facts, tags, percentile=percentile) as rows:
+            for text in (text for share in shares for text in _texts(share, order)):
+                output.write(text)
+                if rows is not None:
+                    rows.add(text)
+            lengths = [length for length in first.reader.header.contig_lengths().values() if length is not None]
+            index = output.finish(order.is_sorted, max([0, order.furthest, *lengths]) > TBI_LIMIT)
+    found = Merged(
+        parts=len(shares),
+        records=first.statement.records,
+        dropped=sum(share.statement.dropped for share in shares),
+        output=str(out),
+        index=None if index is None else str(index),
+        table=None if table is None else str(table),
+        input=first.statement.source,
+        run=first.statement.run,
+        provenance=facts,
+    )
+    if summary is not None:
+        write_json(summary, vars(found))
+    return found
+
+
+def _check_outputs(parts: Sequence[str | Path], out: Path, table: Path | None, summary: str | Path | None) -> None:
+    if not parts:
+        raise UsageError("no part is given; name the outputs of `genomelm score --shard`")
+    taken = {Path(part).resolve(): f"part {part}" for part in parts}
+    for name, path in (("output", out), ("table", table), ("summary", summary)):
+        if path is None or is_stream(path):
+            continue
+        place = Path(path).resolve()
+        if place in taken:
+            raise UsageError(f"{name} {path} is {taken[place]} as well; choose another name")
+        taken[place] = f"the {name}"
+        check_output(place, name)
+
+
+def _opened(parts: Sequence[str | Path], scratch: Path) -> list[_Part]:
+    opened = []
+    for number, part in enumerate(parts):
+        folder = scratch / str(number)
+        folder.mkdir()
+        reader, _ = open_source(part, folder)
+        opened.append(_Part(Path(part), reader, Statement.of(reader.header, part)))
+    return opened
+
+
+def _complete(parts: list[_Part]) -> list[_Part]:
+    """Return the shares in order.
+
+    Raises:
+        InputError: they are not exactly all shares of one run on one input.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        for name, key in (("input", "source"), ("run", "run"), ("score", "tag"), ("number of records", "records")):
+            one, other = getattr(first.statement, key), getattr(part.statement, key)
+            if one != other:
+                raise InputError(
+                    f"{part.path} is of another {name} than {first.path} ({other} and {one}): score all shards with "
+                    "the same files and options"
+                )
+        if part.statement.shard.count != first.statement.shard.count:
+            raise InputError(f"{part.path} is shard {part.statement.shard}, {first.path} {first.statement.shard}")
+        if _lines(part.reader.header) != _lines(first.reader.header):
+            raise InputError(f"{part.path} and {first.path} have different headers: was one of them edited?")
+    count, records = first.statement.shard.count, first.statement.records
+    held: dict[int, list[Path]] = {}
+    for part in parts:
+        held.setdefault(part.statement.shard.number, []).append(part.path)
+    missing = [number for number in range(1, count + 1) if number not in held]
+    twice = [f"{number} ({', '.join(map(str, paths))})" for number, paths in held.items() if len(paths) > 1]
+    if missing or twice:
+        spans = [part.statement for part in {p.statement.shard.number: p for p in parts}.values()]
+        there = sum(span.end - span.first for span in spans)
+        faults = [
+            *([f"{len(missing)} missing: {_some(missing)}"] if missing else []),
+            *([f"{len(twice)} there more than once: {_some(twice)}"] if twice else []),
+        ]
+        raise InputError(f"{len(held)} of {count} shards, {there:,} of {records:,} records: {'; '.join(faults)}")
+    ordered = sorted(parts, key=lambda part: part.statement.shard.number)
+    ends = [0, *(part.statement.end for part in ordered)]
+    starts = [*(part.statement.first for part in ordered), records]
+    if ends != starts:
+        raise InputError(f"the shards' records do not follow each other up to {records:,}: was a header edited?")
+    return ordered
+
+
+def _some(names: Sequence[object]) -> str:
+    return ", ".join(map(str, names[:10])) + (", ..." if len(names) > 10 else "")
+
+
+def _lines(header: Header) -> list[bytes]:
+    return [*(line for line in header.lines if not line.startswith(b"##genomelm")), header.columns]
+
+
+@dataclass
+class _Order:
+    """Whether the records are sorted: each contig in one block, positions never falling."""
+
+    is_sorted: bool = True
+    furthest: int = 0
+    contig: bytes = b""
+    last: int = 0
+    seen: set[bytes] = field(default_factory=set)
+
+    def add(self, contig: bytes, pos: int) -> None:
+        if contig != self.contig:
+            self.is_sorted = self.is_sorted and contig not in self.seen
+            self.seen.add(contig)
+            self.contig = contig
+        elif pos < self.last:
+            self.is_sorted = False
+        self.last = pos
+        self.furthest = max(self.furthest, pos)
+
+
+def _texts(part: _Part, order: _Order) -> Iterator[bytes]:
+    """Yield a share's lines in blocks, and hold their number against its statement."""
+    block, size, records = [], 0, 0
+    for number, line in part.reader.records():
+        contig, pos, _ = line.split(b"\t", 2)
+        order.add(contig, position(part.reader, number, pos))
+        records += 1
+        block.append(line)
+        size += len(line)
+        if size >= _BYTES:
+            yield b"".join(block)
+            block, size = [], 0
+    yield b"".join(block)
+    said = part.statement
+    wanted = said.end - said.first - said.dropped
+    if records != wanted:
+        raise InputError(
+            f"{part.path} (shard {said.shard}) holds {records:,} of the {wanted:,} records that its header states: "
+            "score the shard again"
+        )
