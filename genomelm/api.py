@@ -45,14 +45,15 @@ __all__ = [
 ]
 
 
-def load_model(path: str | Path, device: str = "auto") -> GenomeModel:
+def load_model(path: str | Path, device: str = "auto", alphabet: str | None = None) -> GenomeModel:
     """Load a model directory in eval mode, with its patcher.
 
     Args:
         path: directory with config.json, model.safetensors and patcher/.
         device: auto, cpu, cuda or tpu.
+        alphabet: dna, rna or protein, what a model of several is to read; None: that of its patcher.
     """
-    return load_checkpoint(path, choose_device(device))
+    return load_checkpoint(path, choose_device(device), alphabet)
 
 
 def segment(sequences: Sequence[str], patcher: Patcher) -> list[np.ndarray]:
@@ -182,6 +183,7 @@ def score_variants(
     width: int = WIDTH,
     window: Interval | None = None,
     strands: str = "model",
+    effect: str = "model",
 ) -> pd.DataFrame:
     """Score variants against a reference.
 
@@ -193,11 +195,13 @@ def score_variants(
         width: reference bases around a variant. window: a fixed interval instead.
         strands: both (the mean of both), forward (the window's own), or model: both, save for task heads without
             two_strands or with `window`.
+        effect: model (as above), pseudo_likelihood (masked models; nats), or embedding and embedding_l2 (cosine and
+            Euclidean distance of the mean byte states around the change).
 
     Returns:
         contig, pos, ref, alt, score, status; the score is NaN where the status says why there is none.
     """
-    scorer = scorer_for(model, width, window, strands)
+    scorer = scorer_for(model, width, window, strands, effect=effect)
     listed = _read_vcf(variants) if isinstance(variants, str | Path) else variants
     known = [variant if isinstance(variant, Variant) else Variant(*variant) for variant in listed]
     with Genome(fasta) as genome:

@@ -35,6 +35,12 @@ VERBS = {
     "predict": ("genomelm.commands.predict:predict", "Write a task model's predictions for sequences."),
     "generate": ("genomelm.commands.generate:generate", "Write sequences drawn from a causal language model."),
     "score": ("genomelm.commands.score:score", "Annotate the variants of a VCF with a model's scores."),
+    "background": (
+        "genomelm.commands.background:background",
+        "Score random variants of a reference, for percentiles.",
+    ),
+    "merge": ("genomelm.commands.merge:merge", "Join the outputs of `genomelm score --shard`."),
+    "compare": ("genomelm.commands.compare:compare", "Compare two scored VCFs record by record."),
     "attribute": ("genomelm.commands.attribute:attribute", "Compute per-base attributions over an interval."),
     "bench": ("genomelm.commands.bench:bench", "Measure speeds, and what patching does."),
     "report": ("genomelm.commands.report:report", "Turn a results folder into one HTML report and a summary."),

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import logging
+import os
 from collections.abc import Iterator
 
 import torch
@@ -20,7 +21,7 @@ def choose_device(name: str = "auto", require_gpu: bool = False) -> torch.device
     """
     if name == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return _own_gpu()
         if require_gpu:
             raise ResourceError(
                 "--require-gpu was given, but torch sees no CUDA device; run on a GPU node or drop the option"
@@ -36,7 +37,7 @@ def choose_device(name: str = "auto", require_gpu: bool = False) -> torch.device
             raise ResourceError(
                 "--device cuda was given, but torch sees no CUDA device; use --device cpu, or a CUDA build of torch"
             )
-        return torch.device("cuda")
+        return _own_gpu()
     if name == "tpu":
         try:
             import torch_xla
@@ -44,6 +45,34 @@ def choose_device(name: str = "auto", require_gpu: bool = False) -> torch.device
             raise ResourceError("--device tpu needs torch_xla; install genomelm[tpu]") from None
         return torch_xla.device()
     raise ResourceError(f"--device {name} is unknown; choose auto, cpu, cuda or tpu")
+
+
+def processes() -> tuple[int, int]:
+    """Return this process's number and how many were started for one run: (0, 1) where it is alone.
+
+    `torchrun` and `accelerate launch` say so in the environment.
+    """
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def _own_gpu() -> torch.device:
+    """Return the GPU of this process: of several on a machine each has one of its own."""
+    if processes()[1] == 1:
+        return torch.device("cuda")
+    number, count = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if count > 1 and number >= count:
+        raise ResourceError(
+            f"process {number} of this machine has no GPU of its own, torch sees {count}: start at most {count} "
+            "processes a machine, or give --device cpu"
+        )
+    return torch.device("cuda", number % count)
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """Return the context in which products are of `precision`: float32, or bf16 by torch's autocast."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
 
 
 @contextlib.contextmanager

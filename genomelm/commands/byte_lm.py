@@ -45,7 +45,7 @@ def byte_lm(
     from genomelm.seq.interval import Interval, check_apart
     from genomelm.training.byte_lm import measure_byte_lm, train_byte_lm
     from genomelm.training.config import TrainConfig
-    from genomelm.training.loop import totals, write_log
+    from genomelm.training.log_files import totals, write_log
 
     both = alphabet == "dna" if both_strands is None else both_strands
     settings = ByteLMConfig(alphabet, both)

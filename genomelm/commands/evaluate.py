@@ -21,7 +21,8 @@ def evaluate(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="JSON file of the results.")],
     task: Annotated[Path | None, typer.Option("--task", help="Task file; without it a language model.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Task: table or GFF.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Task: table, FASTA, BED, GFF, bigWig or VCF.")] = None,
+    labels: Annotated[Path | None, typer.Option("--labels", help="Task: table of a VCF's labels.")] = None,
     split: Annotated[Path | None, typer.Option("--split", help="Task: fixed split file.")] = None,
     genome: Annotated[Path | None, typer.Option("--genome", help="Genome FASTA.")] = None,
     patches: Annotated[
@@ -57,7 +58,7 @@ def evaluate(
             raise UsageError("--task needs the task's --data")
         if codon_phase or conservation:
             raise UsageError("--codon-phase and --conservation are for language models: leave them out beside --task")
-        write_json(out, _evaluate_task(task, data, genome, split, runs))
+        write_json(out, _evaluate_task(task, (data, genome, split, labels), runs))
         return
     if genome is None or patches is None or not region:
         raise UsageError("a language model needs --genome, --patches and --region (or give --task)")
@@ -94,6 +95,8 @@ def _evaluate_language_model(
             f"{model_path} has a {model.head_kind} head: bits per base need a language model (or give --task)"
         )
     patcher = load_patcher(patches / "patcher", device)
+    if model.reads_several:
+        model.read(patcher.config.alphabet)
     if model.patcher is None or model.patcher.fingerprint != patcher.fingerprint:
         raise UsageError(
             f"{model_path} was trained with other patches than {patches}: give the folder it was trained with"
@@ -129,36 +132,26 @@ def _evaluate_language_model(
     return result
 
 
-def _evaluate_task(task_file: Path, data: Path, genome: Path | None, split: Path | None, runs: list[Path]) -> dict:
+def _evaluate_task(task_file: Path, files: tuple[Path | None, ...], runs: list[Path]) -> dict:
     import numpy as np
-    import pandas as pd
 
-    from genomelm.errors import InputError, UsageError
+    from genomelm.commands.task_inputs import task_inputs
     from genomelm.files import provenance, sha256
     from genomelm.settings import read_config
     from genomelm.tasks.config import TaskConfig
     from genomelm.tasks.judge import judge
-    from genomelm.tasks.read import read_examples
+    from genomelm.tasks.predictions import predictions_file, read_predictions
 
     task = read_config(TaskConfig, task_file)
-    examples = read_examples(task, data, genome, split)
+    given = task_inputs([task], *([file] if file else [] for file in files))[0]
+    examples = given.examples()
     test = examples.where("test")
-    judged = task.judged(test.labels)  # (n,), or (n, k) of token tasks: so many rows of predictions an example
-    names = np.repeat(test.names, judged[0].size)
-    predictions = []
-    for run in runs:
-        file = run / "predictions.tsv"
-        if not file.is_file():
-            raise UsageError(f"{file} does not exist: finish this run with `genomelm finetune` first")
-        table = pd.read_csv(file, sep="\t")
-        if list(table["name"]) != list(names):
-            raise InputError(f"{file} does not hold the test examples of {data}: run `genomelm finetune` again")
-        predictions.append(table["prediction"].to_numpy(np.float64).reshape(judged.shape))
+    predictions = [read_predictions(predictions_file(run, task), task, test, given.data) for run in runs]
     return {
         **judge(task, examples, np.stack(predictions)),
         "provenance": provenance(
             runs=[run.name for run in runs],
-            data=sha256(data),
+            data=sha256(given.data),
             models=[sha256(r / "model" / "model.safetensors") for r in runs],
         ),
     }

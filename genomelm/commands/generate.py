@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomelm.commands.options import Device, RequireGpu, TorchThreads
+from genomelm.commands.options import Alphabet, Device, RequireGpu, TorchThreads
 
 if TYPE_CHECKING:
     from genomelm.seq.genome import Genome
@@ -44,6 +44,7 @@ def generate(
     repeat_k: Annotated[int, typer.Option("--repeat-k", min=1, help="k of these k-mers.")] = 12,
     seed: Annotated[int, typer.Option("--seed", help="Seed; sequence i of a prompt depends on it and on i.")] = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Sequences written side by side.")] = 64,
+    alphabet: Alphabet = None,
     device: Device = "auto",
     require_gpu: RequireGpu = False,
     threads: TorchThreads = None,
@@ -53,12 +54,13 @@ def generate(
     Only letters of the model's alphabet are drawn, never the unknown one. The controls apply in this order:
     --repeat-penalty, --temperature, --top-k, --top-p. A prompt of any length is read in chunks.
     """
+    import contextlib
     import dataclasses
 
     from genomelm.commands.model_input import open_model
     from genomelm.commands.progress import progress
     from genomelm.errors import UsageError
-    from genomelm.files import provenance, sha256, write_json, write_text
+    from genomelm.files import output_lock, provenance, sha256, write_json, write_text
     from genomelm.models.generation import check_generates
     from genomelm.models.generation import generate as continued
     from genomelm.models.sampling import Sampling
@@ -71,7 +73,7 @@ def generate(
         raise UsageError("--prompt and --prompt-fasta were both given: choose one")
     if to_file:
         check_output(out, "output")
-    loaded, digest = open_model(model, device, require_gpu, threads)
+    loaded, digest = open_model(model, device, require_gpu, threads, alphabet)
     check_generates(loaded)
     sampling = Sampling(temperature, top_k, top_p, repeat_penalty, repeat_k)
 
@@ -86,34 +88,35 @@ def generate(
             lines = (text[at : at + LINE] for at in range(0, bases, LINE))
             yield "\n".join([f">{name}_{i + 1} bases={bases} seed={seed}", *lines]) + "\n"
 
-    if prompt_fasta is None:
-        check_letters([prompt or ""], loaded.alphabet, "--prompt")
-        text = "".join(written("generated", iter([prompt or ""]), 0))
-        prompts = 1
-    else:
-        with Genome(prompt_fasta, any_letters=True) as records:
+    with contextlib.ExitStack() as stack:
+        if prompt_fasta is None:
+            check_letters([prompt or ""], loaded.alphabet, "--prompt")
+            parts = [written("generated", iter([prompt or ""]), 0)]
+        else:
+            records = stack.enter_context(Genome(prompt_fasta, any_letters=True))
             for name in records.contigs:
                 check_letters(_pieces(records, name), loaded.alphabet, f"{prompt_fasta}: {name}")
             parts = [written(name, _pieces(records, name), i) for i, name in enumerate(records.contigs)]
-            text = "".join(record for part in parts for record in part)
-            prompts = len(records.contigs)
-    if not to_file:
-        typer.echo(text, nl=False)
-        return
-    write_text(out, text)
-    facts = {
-        "model": digest,
-        "patching": loaded.patcher.fingerprint,
-        "prompt": prompt_fasta.name if prompt_fasta else prompt or "",
-        "prompt_sha256": sha256(prompt_fasta) if prompt_fasta else None,
-        "bases": bases,
-        "count": count,
-        "seed": seed,
-        "sampling": dataclasses.asdict(sampling),
-        "device": str(loaded.device),
-    }
-    write_json(Path(f"{out}.json"), provenance(**facts))
-    typer.echo(f"{out}: {prompts * count:,} sequences of {bases:,} letters")
+        if to_file:
+            stack.enter_context(output_lock(out))
+        text = "".join(record for part in parts for record in part)
+        if not to_file:
+            typer.echo(text, nl=False)
+            return
+        write_text(out, text)
+        facts = {
+            "model": digest,
+            "patching": loaded.patcher.fingerprint,
+            "prompt": prompt_fasta.name if prompt_fasta else prompt or "",
+            "prompt_sha256": sha256(prompt_fasta) if prompt_fasta else None,
+            "bases": bases,
+            "count": count,
+            "seed": seed,
+            "sampling": dataclasses.asdict(sampling),
+            "device": str(loaded.device),
+        }
+        write_json(Path(f"{out}.json"), provenance(**facts))
+        typer.echo(f"{out}: {len(parts) * count:,} sequences of {bases:,} letters")
 
 
 def _pieces(records: "Genome", name: str) -> Iterator[str]:

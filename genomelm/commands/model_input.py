@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from genomelm.seq.interval import Interval
 
 
-def open_model(path: Path, device: str, require_gpu: bool, threads: int | None) -> "tuple[GenomeModel, str]":
+def open_model(
+    path: Path, device: str, require_gpu: bool, threads: int | None, alphabet: str | None = None
+) -> "tuple[GenomeModel, str]":
     """Load a model for inference and return it with the SHA-256 of its weights.
 
     Raises:
-        UsageError: there is no such model, or its format is newer.
+        UsageError: there is no such model, its format is newer, or it does not read `alphabet`.
         IntegrityError: a pickle, or weights that do not fit the config.
         ResourceError: the device is not there.
     """
@@ -24,7 +26,7 @@ def open_model(path: Path, device: str, require_gpu: bool, threads: int | None) 
     refuse_pickle(path)
     if threads is not None:
         set_threads(threads)
-    model = load_model(path, choose_device(device, require_gpu))
+    model = load_model(path, choose_device(device, require_gpu), alphabet)
     return model, sha256(path / "model.safetensors")
 
 

@@ -8,7 +8,12 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or tpu.")
 RequireGpu = Annotated[bool, typer.Option("--require-gpu", help="Stop (exit 5) when there is no GPU.")]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")]
 TorchThreads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: torch's).")]
+Alphabet = Annotated[
+    str | None,
+    typer.Option("--alphabet", help="dna, rna or protein: what a model of several reads (default: its patcher's)."),
+]
 MaxMinutes = Annotated[
     float | None,
     typer.Option("--max-minutes", min=0, help="Checkpoint and stop with exit 75 after so many minutes."),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for a machine.")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomelm.commands.options import Device, RequireGpu, TorchThreads
+from genomelm.commands.options import Alphabet, Device, RequireGpu, TorchThreads
 
 if TYPE_CHECKING:
     from genomelm.models.model import GenomeModel
@@ -29,6 +29,7 @@ def predict(
     ] = "model",
     task: Annotated[str | None, typer.Option("--task", help="Task of a model that has several.")] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Sequences a step.")] = 64,
+    alphabet: Alphabet = None,
     device: Device = "auto",
     require_gpu: RequireGpu = False,
     threads: TorchThreads = None,
@@ -51,7 +52,7 @@ def predict(
 
     if out is not None:
         check_output(out, "output")
-    loaded, digest = open_model(model, device, require_gpu, threads)
+    loaded, digest = open_model(model, device, require_gpu, threads, alphabet)
     loaded = loaded.for_task(task)
     if loaded.patcher is None:
         raise UsageError(f"model {model} has no patcher; save it with one")
@@ -85,9 +86,10 @@ def _columns(model: "GenomeModel") -> list[str]:
     if model.is_language_model:
         likelihood = "log_likelihood" if model.objective == "causal" else "pseudo_log_likelihood"
         return ["name", "bases", likelihood, "bits_per_base"]
-    count = model.config.head["outputs"]
+    head = model.config.head
+    count, names = head["outputs"], head["names"]
     kinds = {"regression": ["value"], "variant_effect": ["effect"]}.get(model.head_kind, ["logit", "probability"])
-    ends = [""] if count == 1 else [f"_{i}" for i in range(count)]
+    ends = [""] if count == 1 else [f"_{name}" for name in names or range(count)]
     of_base = model.gives_bases
     return ["name", *(["position", "base"] if of_base else ["bases"]), *(kind + end for kind in kinds for end in ends)]
 
@@ -126,7 +128,8 @@ def _outputs(model: "GenomeModel", batches: Iterator[list[tuple[str, int, str]]]
         for (name, length, sequence), output in zip(batch, found, strict=True):
             values = output
             if model.head_kind.endswith("_classification"):
-                chances = expit(output) if output.shape[-1] == 1 else softmax(output, -1)
+                apart = output.shape[-1] == 1 or model.config.head["multi_label"]
+                chances = expit(output) if apart else softmax(output, -1)
                 values = np.concatenate([output, chances], -1)
             texts = [[f"{value:.7g}" for value in row] for row in np.atleast_2d(values)]
             if model.gives_bases:

@@ -1,5 +1,6 @@
 """`genomelm score`: annotate the variants of a VCF, or every substitution of an interval, with a model's scores."""
 
+import json
 import logging
 import tempfile
 from pathlib import Path
@@ -7,19 +8,45 @@ from typing import Annotated
 
 import typer
 
-from genomelm.commands.options import Device, RequireGpu, TorchThreads
+from genomelm.commands.options import Device, Json, RequireGpu, TorchThreads
 
 log = logging.getLogger(__name__)
+
+BATCH = 512
+"""Alleles scored in one call, unless the user says another number."""
 
 
 def score(
     reference: Annotated[Path, typer.Option("-r", "--reference", help="Reference FASTA: plain, gzip or bgzip.")],
     model: Annotated[Path, typer.Option("-m", "--model", help="Model directory.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Annotated VCF to write (.vcf.gz), with its index.")],
-    variants: Annotated[Path | None, typer.Argument(metavar="[IN.vcf[.gz]]", help="Variants to score.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", help="Annotated VCF (.vcf.gz) or BCF (.bcf) to write, with its index; - is standard output."
+        ),
+    ] = None,
+    variants: Annotated[
+        Path | None,
+        typer.Argument(metavar="[IN.vcf[.gz]]", help="Variants to score: VCF, BCF, or - for standard input."),
+    ] = None,
     saturate: Annotated[
         str | None,
-        typer.Option("--saturate", help="Interval C:a-b: score its every substitution instead of a VCF's variants."),
+        typer.Option(
+            "--saturate", help="Interval C:a-b, or a BED: score its every substitution instead of a VCF's variants."
+        ),
+    ] = None,
+    arrays: Annotated[
+        Path | None, typer.Option("--arrays", help="--saturate: an .npz with an array (l, 4) of scores an interval.")
+    ] = None,
+    bigwig: Annotated[
+        Path | None, typer.Option("--bigwig", help="--saturate: a .bw with the mean of each base's three scores.")
+    ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            help="C:pos:REF:ALT: show how this variant is scored (text, or JSON with --json or -o NAME.json), and stop.",
+        ),
     ] = None,
     window: Annotated[
         str | None,
@@ -29,11 +56,31 @@ def score(
     ] = None,
     width: Annotated[
         int, typer.Option("--width", min=2, help="Reference bases around each variant, without --window.")
-    ] = 512,
+    ] = 1024,
     regions: Annotated[
-        Path | None, typer.Option("--regions", help="BED: score only records whose REF overlaps it; all are written.")
+        Path | None, typer.Option("--regions", help="BED: score only records whose REF overlaps it.")
     ] = None,
-    table: Annotated[Path | None, typer.Option("--table", help="TSV of scores, one row an allele.")] = None,
+    outside: Annotated[
+        str, typer.Option("--outside", help="Records outside of --regions: flag (NOT_SELECTED) or drop.")
+    ] = "flag",
+    samples: Annotated[
+        Path | None, typer.Option("--samples", help="File of sample names, one a line, whose columns are kept.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option("--shard", help="i/n: the i-th of n shares of the records, for `genomelm merge`.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep finished parts in OUT.parts; go on where a killed run stopped.")
+    ] = False,
+    sort: Annotated[bool, typer.Option("--sort", help="Put the records in order first.")] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", help="Folder of scores to take up and to add to; several runs may share it."),
+    ] = None,
+    table: Annotated[Path | None, typer.Option("--table", help="Scores, one row an allele: .tsv or .parquet.")] = None,
+    gff: Annotated[
+        Path | None, typer.Option("--gff", help="Annotation: adds each record's genes and region class to the table.")
+    ] = None,
     summary: Annotated[Path | None, typer.Option("--summary", help="JSON with the counts of the run.")] = None,
     patches: Annotated[
         Path | None,
@@ -44,6 +91,18 @@ def score(
     other_patches: Annotated[
         bool, typer.Option("--allow-other-patches", help="Take --patches of another patcher than the model's.")
     ] = False,
+    effect: Annotated[
+        str,
+        typer.Option(
+            "--effect",
+            help="model: what it was made for; pseudo_likelihood (masked models); embedding or embedding_l2: how far "
+            "the states around the change move.",
+        ),
+    ] = "model",
+    background: Annotated[
+        Path | None,
+        typer.Option("--background", help="Folder of `genomelm background`: adds each score's percentile, GLM_PCTL."),
+    ] = None,
     strands: Annotated[
         str,
         typer.Option(
@@ -62,11 +121,12 @@ def score(
         bool, typer.Option("--overwrite-info", help="Replace tags of these names that another program wrote.")
     ] = False,
     batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, help="Alleles a step; does not change scores.")
-    ] = 64,
+        str, typer.Option("--batch-size", help="Alleles scored in one call, or auto; does not change scores.")
+    ] = "auto",
     device: Device = "auto",
     require_gpu: RequireGpu = False,
     threads: TorchThreads = None,
+    as_json: Json = False,
 ) -> None:
     """Score every alternative allele and write the VCF with INFO tags added; no other column changes.
 
@@ -77,11 +137,18 @@ def score(
     """
     from genomelm.commands.model_input import located, open_model, use_patches
     from genomelm.commands.progress import progress
+    from genomelm.commands.score_inputs import places_to_saturate, show_explanation
     from genomelm.errors import UsageError
     from genomelm.scoring.annotate import annotate
     from genomelm.scoring.assay_window import check_assay_window
+    from genomelm.scoring.background import ScoreBackground
+    from genomelm.scoring.samples import read_names
     from genomelm.scoring.saturate import saturate as write_substitutions
+    from genomelm.scoring.saturation_files import read_effects, write_arrays, write_track
     from genomelm.scoring.scorer import scorer_for
+    from genomelm.scoring.shard import Shard
+    from genomelm.scoring.source import is_stream
+    from genomelm.scoring.tags import Tags
     from genomelm.seq.genome import Genome
     from genomelm.seq.interval import read_bed
 
@@ -89,41 +156,80 @@ def score(
         if strands == "both":
             raise UsageError("--forward-only and --strands both contradict each other: give one of them")
         strands = "forward"
-    if (variants is None) == (saturate is None):
-        raise UsageError("give either a VCF or --saturate C:a-b, and not both")
+    if sum(given is not None for given in (variants, saturate, explain)) != 1:
+        raise UsageError("give one of: a VCF, --saturate C:a-b (or a BED), --explain C:pos:REF:ALT")
+    if out is None and explain is None:
+        raise UsageError("-o is missing: name the VCF to write, or - for standard output")
+    if (arrays or bigwig) and (saturate is None or out.suffix != ".gz" or shard):
+        raise UsageError("--arrays and --bigwig are of a whole --saturate run that is written to -o NAME.vcf.gz")
+    if explain is None and as_json and is_stream(out):
+        raise UsageError("--json and -o - would both write to standard output: name a file, or give --summary")
+    share = None if shard is None else Shard.parse(shard)
+    alleles = _alleles(batch_size)
+    names = None if samples is None else read_names(samples)
     with Genome(reference) as genome, tempfile.TemporaryDirectory() as scratch, progress("records") as update:
         fixed = None if window is None else located(genome, window, "--window")
         source = variants
         if saturate is not None:
-            interval = located(genome, saturate, "--saturate")
-            if fixed and not (
-                fixed.contig == interval.contig and fixed.start <= interval.start and interval.end <= fixed.end
-            ):
-                raise UsageError(f"--saturate {saturate} does not lie inside --window {window}")
+            places = places_to_saturate(genome, saturate, fixed)
             source = Path(scratch) / "substitutions.vcf"
-            write_substitutions(genome, interval, source)
+            write_substitutions(genome, places, source)
         selected = None if regions is None else read_bed(regions)
         loaded, digest = open_model(model, device, require_gpu, threads)
         loaded = loaded.for_task(task)
         use_patches(loaded, patches, other_patches, genome)
         check_assay_window(loaded, genome, fixed, width)
+        scorer = scorer_for(loaded, width, fixed, strands, digest, effect)
+        if explain is not None:
+            show_explanation(scorer, genome, explain, out, as_json)
+            return
         found = annotate(
             source,
             genome,
-            scorer_for(loaded, width, fixed, strands, digest),
+            scorer,
             out,
+            background=None if background is None else ScoreBackground.load(background, scorer, genome),
             table=table,
             summary=summary,
+            gff=gff,
             regions=selected,
-            batch_size=batch_size,
+            outside=outside,
+            samples=names,
+            shard=share,
+            resume=resume,
+            sort=sort,
+            cache=cache,
+            batch_size=alleles,
             on_ref_mismatch=on_ref_mismatch,
             overwrite_info=overwrite_info,
             prefix=prefix,
             progress=update,
         )
+        if arrays or bigwig:
+            effects = read_effects(out, Tags.named(scorer.tag, prefix).score, genome, places)
+            if arrays:
+                write_arrays(arrays, effects, found.provenance)
+            if bigwig:
+                write_track(bigwig, effects, genome, found.provenance)
     if found.alleles and found.statuses.get("CONTIG_MISSING") == found.alleles:
         log.warning(
             "%s and %s share no contig: is this the reference that the variants were called on?", source, reference
         )
+    if as_json:
+        typer.echo(json.dumps(found.as_json()))
+        return
     counts = ", ".join(f"{status} {count:,}" for status, count in found.statuses.items())
-    typer.echo(f"{out}: {found.scored:,} of {found.alleles:,} alleles scored, {found.rate:.0f} a second ({counts})")
+    typer.echo(
+        f"{out}: {found.scored:,} of {found.alleles:,} alleles scored, {found.rate:.0f} a second ({counts})",
+        err=is_stream(out),
+    )
+
+
+def _alleles(batch_size: str) -> int:
+    from genomelm.errors import UsageError
+
+    if batch_size == "auto":
+        return BATCH
+    if not batch_size.isdecimal() or int(batch_size) < 1:
+        raise UsageError(f"--batch-size '{batch_size}' is no number of alleles; use 1 or more, or auto")
+    return int(batch_size)

@@ -15,7 +15,12 @@ from genomelm.tasks.config import TaskConfig
 from genomelm.training.config import TrainConfig
 
 NAME = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
-PER_BASE = "token_classification"
+READ = {
+    **dict.fromkeys(("gff_coding", "gff_tokens", "gff_classes"), "annotation"),
+    **dict.fromkeys(("bigwig", "bed"), "track"),
+    "vcf": "variants",
+}
+"""Source of a task -> kind of the manifest's rows that it reads; of any other source assay."""
 
 
 def file_faults(config: WorkflowConfig, manifest: Manifest | None) -> list[str]:
@@ -43,11 +48,13 @@ def file_faults(config: WorkflowConfig, manifest: Manifest | None) -> list[str]:
         if task is not None:
             faults = [*_task_faults(task, use), *_fit_faults(task, use, shells), *_data_faults(task, use, manifest)]
             found += [f"tasks.{name}.{fault}" for fault in faults]
-    tokens = {name for name in config.tasks if (task := parts.get(f"tasks.{name}.task")) and task.kind == PER_BASE}
+    tasks = {name: task for name in config.tasks if (task := parts.get(f"tasks.{name}.task"))}
     for part in ("scores", "interpret"):
         for name, use in getattr(config, part).items():
-            if use.task in tokens:
-                found.append(f"{part}.{name}.task: '{use.task}' is a {PER_BASE}, which gives no single score")
+            task = tasks.get(use.task)
+            if task and (task.of_bases or task.outputs > 1):
+                several = task.kind if task.of_bases else f"{task.kind} with {task.outputs} outputs"
+                found.append(f"{part}.{name}.task: '{use.task}' is a {several}, which gives no single score")
     return found + _shell_faults(config, shells)
 
 
@@ -79,9 +86,11 @@ def _task_faults(task: TaskConfig, use: TaskUse) -> list[str]:
             Tags.named(task.name.upper(), "GLM")
         except UsageError as error:
             found.append(f"task: {use.task}: {error}")
+    if not task.needs_split and use.split is not None:
+        found.append(f"split: {use.task} says itself how it is split; leave {use.split} out")
     if task.needs_split and use.split is None:
         found.append(f"split: {use.task} reads a table, which is split by a file: name one of the manifest")
-    if task.source == "table" and not (task.label_column or task.bin_columns):
+    if task.source == "table" and not task.columns:
         found.append(f"task: {use.task} names neither label_column nor bin_columns")
     return found
 
@@ -91,13 +100,13 @@ def _fit_faults(task: TaskConfig, use: TaskUse, shells: dict[str, ShellConfig]) 
     return [
         f"models.{i}: '{model}' reads {shells[model].alphabet}, but {use.task} is of {task.alphabet}"
         for i, model in enumerate(use.models)
-        if model in shells and shells[model].alphabet != task.alphabet
+        if model in shells and shells[model].alphabet not in (task.alphabet, "mixed")
     ]
 
 
 def _data_faults(task: TaskConfig, use: TaskUse, manifest: Manifest | None) -> list[str]:
     """Return the fault of data that is not what the task's source reads."""
-    wanted = "annotation" if task.needs_genome else "assay"
+    wanted = READ.get(task.source, "assay")
     row = manifest.rows.get(use.data) if manifest else None
     if row is None or row.kind == wanted:
         return []
@@ -115,10 +124,10 @@ def _shell_faults(config: WorkflowConfig, shells: dict[str, ShellConfig]) -> lis
                 f"models.{name}.patches: '{use.patches}' places patches by the bases that a masked model must guess; "
                 "use a patching of mode fixed_stride or byte"
             )
-        if shell.alphabet != "dna" and use.pretrained:
+        if shell.alphabet not in ("dna", "mixed") and use.pretrained:
             found.append(f"models.{name}: {use.model} reads {shell.alphabet}, and pretraining is on a genome")
         for part in ("scores", "interpret"):
-            if shell.alphabet != "dna":
+            if shell.alphabet not in ("dna", "mixed"):
                 found += [
                     f"{part}.{user}.model: '{name}' reads {shell.alphabet}, and this is about a genome"
                     for user in config.of_model(part, name)

@@ -20,6 +20,7 @@ from genomelm.seq.interval import Interval
 from genomelm.settings import to_mapping
 from genomelm.training.config import TrainConfig
 from genomelm.training.loop import Run, train
+from genomelm.training.parts import count_letters, share
 from genomelm.training.windows import label_ids, some_of, tiled
 
 READING_PIECES = 24
@@ -44,14 +45,15 @@ class Pieces:
         self.regions = [region for region in regions if len(region)]
         self.edges = np.cumsum([len(region) + window - 1 for region in self.regions])
 
-    def random_batch(self, size: int, *counters: int | str) -> Batch:
-        """Return a batch of random pieces, on random strands if the config says so: a pure function of `counters`."""
+    def random_batch(self, size: int, *counters: int | str, mine: slice = slice(None)) -> Batch:
+        """Return the rows `mine` of a batch of random pieces, on random strands if the config says so: a pure function
+        of `counters`."""
         generator = np.random.default_rng(counter_seed(*counters))
         places, strands = generator.integers(0, self.edges[-1], size), generator.integers(0, 2, size)
         pieces = [self.piece(int(place)) for place in places]
         if self.config.both_strands:
             pieces = [dataclasses.replace(piece, strand="+-"[s]) for piece, s in zip(pieces, strands, strict=True)]
-        return self.batch(pieces)
+        return self.batch(pieces[mine])
 
     def piece(self, place: int) -> Interval:
         """Return what lies inside a region of the window at `place`, 0 to edges[-1] - 1.
@@ -105,8 +107,9 @@ def train_byte_lm(
     testing = Pieces(genome, test_regions, config.window, settings)
     some = some_of(tiled(testing.regions, config.window), READING_PIECES)
 
-    def batch_at(step: int) -> tuple[Batch, torch.Tensor]:
-        batch = training.random_batch(config.batch_size, "pieces", config.seed, step)
+    def batch_at(step: int, part: int, parts: int) -> tuple[Batch, torch.Tensor]:
+        mine = share(config.batch_size, part, parts)
+        batch = training.random_batch(config.batch_size, "pieces", config.seed, step, mine=mine)
         return batch, label_ids(batch)
 
     def evaluate(network: ByteNetwork) -> dict[str, float]:
@@ -124,7 +127,8 @@ def train_byte_lm(
         "reference": genome.digest,
         "regions": names,
     }
-    run = Run(config, config.steps, config.seed, batch_at, evaluate, (BITS, "bits"), state, digest_of(facts))
+    watched = {"goal": ("test_bits", -1), "targets": lambda *part: count_letters(*part, settings.alphabet, 1)}
+    run = Run(config, config.steps, config.seed, batch_at, evaluate, (BITS, "bits"), state, digest_of(facts), **watched)
     network = new_byte_network(settings, config.seed)
     log = train(network, run, device, max_minutes)
     return ByteLM(network, names), log

@@ -2,73 +2,96 @@
 
 import logging
 import shutil
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from genomelm.files import atomic_directory, read_json, sha256, write_json
 
 log = logging.getLogger(__name__)
 
-KEPT = 2
-PARTS = ("model.safetensors", "optimizer.safetensors")
+MOST_TIME = 0.02
+"""Share of a run's time that writing checkpoints may take."""
+
+Tensors = Mapping[str, Mapping[str, torch.Tensor]]
+"""What a checkpoint holds: name of a file, without its ending -> name -> tensor."""
 
 
-def save_state(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, facts: dict) -> None:
-    """Write folder/step-NNNNNNNN with weights, optimizer state and `facts`, then drop older ones.
+def save_state(folder: Path, step: int, tensors: Tensors, facts: dict, keep: int) -> None:
+    """Write folder/step-NNNNNNNN, then drop older ones. One that is there already is left as it is.
 
     Args:
         folder: the run's state folder.
         step: steps done.
-        model: trained model.
-        optimizer: its optimizer.
-        facts: JSON values kept beside the weights (fingerprint, seconds, log length).
+        tensors: files of tensors.
+        facts: JSON values kept beside them; "fingerprint" among them says of which run they are.
+        keep: checkpoints to keep.
     """
-    with atomic_directory(folder / f"step-{step:08d}") as temporary:
-        save_file({k: v.contiguous().cpu() for k, v in model.state_dict().items()}, temporary / PARTS[0])
-        moments = {
-            f"{index}.{name}": value.contiguous().cpu()
-            for index, state in optimizer.state_dict()["state"].items()
-            for name, value in state.items()
-        }
-        save_file(moments, temporary / PARTS[1])
-        digests = {name: sha256(temporary / name) for name in PARTS}
-        write_json(temporary / "state.json", {"step": step, "digests": digests, **facts})
-    for old in sorted(folder.glob("step-*"))[:-KEPT]:
+    if not (folder / f"step-{step:08d}").exists():
+        with atomic_directory(folder / f"step-{step:08d}") as temporary:
+            for name, held in tensors.items():
+                save_file({key: x.contiguous().cpu() for key, x in held.items()}, temporary / f"{name}.safetensors")
+            digests = {file.name: sha256(file) for file in sorted(temporary.iterdir())}
+            write_json(temporary / "state.json", {"step": step, "digests": digests, **facts})
+    for old in sorted(folder.glob("step-*"))[:-keep]:
         shutil.rmtree(old)
 
 
-def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str) -> dict | None:
-    """Restore the newest whole checkpoint of this run into `model` and `optimizer`.
+def newest_state(folder: Path, fingerprint: str) -> Path | None:
+    """Return the newest whole checkpoint of a run, or None.
 
-    A checkpoint whose digests do not hold is passed over for the one before it. Checkpoints of
-    another run (another fingerprint) are removed.
-
-    Returns:
-        Its facts with "step", or None when there is nothing to continue.
+    One whose digests do not hold gives way to the one before it. It is removed, and so are those of another run
+    (another fingerprint) and what a killed process has left: they would crowd out this run's own.
     """
-    for checkpoint in sorted(folder.glob("step-*"), reverse=True):
+    for left in folder.glob(".step-*"):
+        shutil.rmtree(left)
+    newest = None
+    for checkpoint in sorted(folder.glob("step-*")):
         try:
             facts = read_json(checkpoint / "state.json")
             if facts["fingerprint"] != fingerprint:
-                # Left where it is, it would crowd out this run's own checkpoints.
                 log.warning("%s belongs to other settings or data: removed, this run starts anew", checkpoint)
                 shutil.rmtree(checkpoint)
                 continue
-            if any(sha256(checkpoint / name) != facts["digests"][name] for name in PARTS):
+            if any(sha256(checkpoint / name) != digest for name, digest in facts["digests"].items()):
                 raise ValueError("its digests do not hold")
-            weights, moments = (load_file(checkpoint / name) for name in PARTS)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            log.warning("checkpoint %s is not whole (%s): the one before it is used", checkpoint, error)
+        except (OSError, ValueError, KeyError) as error:
+            log.warning("checkpoint %s is not whole (%s): removed, the one before it is used", checkpoint, error)
+            shutil.rmtree(checkpoint)
             continue
-        model.load_state_dict(weights)
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in moments.items():
-            index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = value
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        return facts
-    return None
+        newest = checkpoint
+    return newest
+
+
+def read_state(checkpoint: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict]:
+    """Return the tensors of a checkpoint, and its facts with "step"."""
+    facts = read_json(checkpoint / "state.json")
+    return {Path(name).stem: load_file(checkpoint / name) for name in facts["digests"]}, facts
+
+
+class Schedule:
+    """When the next checkpoint is due: at most every so many minutes, and so that writing them takes little time.
+
+    Args:
+        minutes: 0 means after each step.
+
+    Attributes:
+        spent: seconds that checkpoints have taken.
+    """
+
+    def __init__(self, minutes: float, step: int) -> None:
+        self.minutes, self.step = minutes, step
+        self.spent = self.last = 0.0
+        self.since = time.monotonic()
+
+    def due(self, step: int) -> bool:
+        """Return whether a checkpoint after `step` steps is due."""
+        rest = max(60 * self.minutes, self.last * (1 / MOST_TIME - 1)) if self.minutes else 0.0
+        return step > self.step and time.monotonic() - self.since >= rest
+
+    def saved(self, step: int, seconds: float) -> None:
+        """Note a checkpoint after `step` steps, which took so many seconds."""
+        self.step, self.last, self.spent, self.since = step, seconds, self.spent + seconds, time.monotonic()

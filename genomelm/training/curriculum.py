@@ -44,3 +44,8 @@ def stages_of(config: TrainConfig, grain: int) -> list[Stage]:
 def stage_at(step: int, steps: int, stages: int) -> int:
     """Return the number of the stage of a step 0..steps-1, a pure function of these."""
     return step * stages // steps
+
+
+def first_step(stage: int, steps: int, stages: int) -> int:
+    """Return the first step of a stage."""
+    return -(-stage * steps // stages)

@@ -1,6 +1,7 @@
 """Held-out bits per base of a language model, and what each of its parts is worth."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,25 +18,56 @@ from genomelm.patching.count_model import CountModel
 from genomelm.runtime import exact_float32
 from genomelm.seq.alphabet import encode
 from genomelm.seq.interval import Interval
-from genomelm.training.windows import Boundaries, GenomeWindows, hide_strided, label_ids
+from genomelm.training.rows import Boundaries, Rows
+from genomelm.training.windows import GenomeWindows, hide_strided, label_ids
 
 BYTES = 1 << 14
 """Bytes of one forward pass."""
 
 
+class BitsByCase(NamedTuple):
+    """Bits and numbers of scored bases of windows, float64 (n,) each: of all bases, and of repeats among them.
+
+    A repeat is a base that the reference has in lower case.
+    """
+
+    bits: np.ndarray
+    counts: np.ndarray
+    repeat_bits: np.ndarray
+    repeat_counts: np.ndarray
+
+    def parts(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return bits and counts of "repeats" and of "unique", the rest; nothing where one of them has no base."""
+        unique = (self.bits - self.repeat_bits, self.counts - self.repeat_counts)
+        if not (self.repeat_counts.any() and unique[1].any()):
+            return {}
+        return {"repeats": (self.repeat_bits, self.repeat_counts), "unique": unique}
+
+
 def window_bits(
     model: GenomeModel,
-    windows: GenomeWindows,
+    windows: Rows,
     tiles: Sequence[Interval],
     device: torch.device,
     boundaries: Boundaries | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return bits and number of scored bases of each window, float64 (n,) both.
+    """Return bits and number of scored bases of each window, float64 (n,) both: `bits_by_case` without the cases."""
+    return bits_by_case(model, windows, tiles, device, boundaries)[:2]
+
+
+def bits_by_case(
+    model: GenomeModel,
+    windows: Rows,
+    tiles: Sequence[Interval],
+    device: torch.device,
+    boundaries: Boundaries | None = None,
+) -> BitsByCase:
+    """Return bits and number of scored bases of each window, and of the repeats in it.
 
     Causal models: every base of a window is scored, its first one from BOS alone. Masked models: every
     HIDDEN_STRIDE-th base is hidden and scored; where the hidden ones begin changes from window to window.
     """
-    bits, counts = [], []
+    found = []
     size = max(1, BYTES // max(len(tile) for tile in tiles))
     with torch.inference_mode(), exact_float32():
         for first in range(0, len(tiles), size):
@@ -48,9 +80,22 @@ def window_bits(
                 labels = label_ids(batch)
             batch, labels = batch.to(device), labels.to(device)
             states = model(**batch.inputs(), return_logits=False).hidden_states
-            bits.append(model.head.nats(states, labels).double().sum(1).cpu().numpy() * BITS)
-            counts.append((model.head.targets(labels) >= 0).sum(1).cpu().numpy())
-    return np.concatenate(bits), np.concatenate(counts).astype(np.float64)
+            told = (states, labels) if batch.modality is None else (states, labels, batch.modality)
+            nats = model.head.nats(*told).double()
+            scored = model.head.targets(*told[1:]) >= 0
+            repeats = _flags(windows.repeats(tiles[first : first + size]), batch.ids.shape)
+            repeats = repeats[:, batch.ids.shape[1] - nats.shape[1] :].to(device)  # causal: of the byte that is guessed
+            sums = (nats.sum(1) * BITS, scored.sum(1), (nats * repeats).sum(1) * BITS, (scored & repeats).sum(1))
+            found.append([part.double().cpu().numpy() for part in sums])
+    return BitsByCase(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def _flags(records: Sequence[np.ndarray], shape: torch.Size) -> torch.Tensor:
+    """Return flags (l,) of records behind their BOS, bool of `shape`."""
+    flags = np.zeros(shape, bool)
+    for row, record in zip(flags, records, strict=True):
+        row[1 : 1 + len(record)] = record
+    return torch.from_numpy(flags)
 
 
 def count_model_bits(counted: CountModel, windows: GenomeWindows, tiles: Sequence[Interval]) -> np.ndarray:

@@ -1,6 +1,5 @@
-"""The training loop: one for language models and task heads."""
+"""The training loop: one for language models and task heads, for one process and for many."""
 
-import json
 import logging
 import math
 import time
@@ -9,17 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from genomelm.errors import Interrupted, NumericalError
-from genomelm.files import write_text
 from genomelm.models.encoding import Batch
 from genomelm.models.model import GenomeModel
-from genomelm.runtime import counter_seed
-from genomelm.training.checkpoint import load_state, save_state
+from genomelm.nn.s5 import monitor
+from genomelm.training.ahead import Ahead, Labels, Part
+from genomelm.training.best import Best
+from genomelm.training.checkpoint import Schedule, newest_state, read_state, save_state
 from genomelm.training.config import TrainConfig
+from genomelm.training.gradients import layer_norms
 from genomelm.training.health import Health
-from genomelm.training.optimizer import make_optimizer, rate_at, set_rate
+from genomelm.training.learner import Learner
+from genomelm.training.log_files import LogFiles
+from genomelm.training.memory import told_of_memory
+from genomelm.training.optimizer import rate_at
+from genomelm.training.parts import count_targets
+from genomelm.training.progress import START, Display, Progress
 from genomelm.training.stop import StopRequest
+from genomelm.training.team import Team
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +35,6 @@ MOST_SKIPPED = 3
 """Steps in a row whose loss or gradient is not finite: then the run goes back once, and ends the next time."""
 MOST_ALARMS = 100
 """Large gradients in a row that end the run of a language model."""
-PROGRESS_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -38,150 +45,192 @@ class Run:
         config: the training file.
         steps: optimizer steps in all.
         seed: of dropout and, through `batch_at`, of the data order.
-        batch_at: step -> (batch, labels); a pure function, so a resumed run sees the same data.
+        batch_at: (step, part, parts) -> (batch, labels): the contiguous share `part` of `parts` of the step's rows
+            (training/parts.py); a pure function, so a resumed run sees the same data.
         evaluate: model -> numbers for the log.
         unit: factor from the loss to what the log shows, and its name.
         state: folder of checkpoints, kept until the run's outputs are written.
         fingerprint: digest of settings and data; checkpoints of another one are not used.
         most_alarms: large gradients (training/health.py) in a row that end the run; None: they are only counted, as
             where the loss is in units of its labels.
+        goal: what early stopping watches, a key of the readings, and 1 where more of it is better, -1 where less is.
+        targets: (batch, labels) -> how many labels the loss is the mean over, or what they weigh together, by which
+            parts of a step are weighed.
     """
 
     config: TrainConfig
     steps: int
     seed: int
-    batch_at: Callable[[int], tuple[Batch, torch.Tensor]]
+    batch_at: Callable[[int, int, int], tuple[Batch, Labels]]
     evaluate: Callable[[GenomeModel], dict[str, float]]
     unit: tuple[float, str]
     state: Path
     fingerprint: str
     most_alarms: int | None = MOST_ALARMS
+    goal: tuple[str, int] | None = None
+    targets: Callable[[Batch, Labels], float] = count_targets
 
 
-def train(model: GenomeModel, run: Run, device: torch.device, max_minutes: float | None = None) -> list[dict]:
+def train(model: nn.Module, run: Run, device: torch.device, max_minutes: float | None = None) -> list[dict]:
     """Train until `run.steps`, continuing from the newest checkpoint.
 
+    Every process of the run calls this alike; the first one writes the checkpoints and the log.
+
     Returns:
-        The log: one dictionary a reading (step, bases, train_<unit>, seconds, lr, and what
-        `evaluate` gives).
+        The log: one dictionary a reading (step, bases, train_<unit>, lr, norms of gradients, S5 poles, speed, seconds,
+        and what `evaluate` gives). The weights are in `model`, in eval mode.
 
     Raises:
-        Interrupted: a signal or the time budget; a checkpoint was written.
+        Interrupted: a signal or the time budget, of any process; a checkpoint was written.
         NumericalError: NaN or Inf losses in a row, large gradients in a row, or a state space that is not stable.
+        ResourceError: a step does not fit into a GPU's memory.
     """
-    model.to(device).train()
-    if run.config.gradient_checkpointing:
-        model._set_gradient_checkpointing()
-    optimizer = make_optimizer(model, run.config)
-    start = {"step": 0, "log": [], "seconds": 0.0, "bases": 0, "sum": 0.0, "count": 0, "norm": 0.0, "alarms": 0}
-    facts = load_state(run.state, model, optimizer, run.fingerprint) or start
-    progress = _Progress(run, facts)
-    skipped, rolled_back = 0, False
-    step, saved_at = facts["step"], time.monotonic()
-    health = Health(model, run.config.clip, run.most_alarms)
-    with StopRequest(max_minutes) as stop, torch.random.fork_rng(devices=[]), health:
-        while step < run.steps:
-            if stop.reason and not skipped:
-                save_state(run.state, step, model, optimizer, progress.facts(run.fingerprint))
-                raise Interrupted(f"stopped at step {step} of {run.steps} ({stop.reason}); the same command continues")
-            torch.manual_seed(counter_seed("dropout", run.seed, step))
-            set_rate(optimizer, rate_at(step, run.steps, run.config))
-            batch, labels = run.batch_at(step)
-            loss = model(**batch.to(device).inputs(), labels=labels.to(device), return_logits=False).loss
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), run.config.clip)
-            if torch.isfinite(loss) and torch.isfinite(norm):
-                skipped = 0
-                optimizer.step()
-                progress.add(batch, loss, norm.item(), health.after_step(step, norm.item()))
-            else:
-                skipped += 1
-                log.warning("step %d: loss %s, gradient norm %s: skipped", step, loss.item(), norm.item())
+    loop = _Loop(model, run, Team(device), max_minutes)
+    try:
+        loop.run_through()
+    finally:
+        loop.files.close()
+    return loop.progress.log
+
+
+class _Loop:
+    """A run under way."""
+
+    def __init__(self, model: nn.Module, run: Run, team: Team, max_minutes: float | None) -> None:
+        self.run, self.team, self.config = run, team, run.config
+        self.learner = Learner(model, run.config, team)
+        self.stop = StopRequest(max_minutes)
+        self.health = Health(self.learner.trained, run.config.clip, run.most_alarms)
+        self.rolled_back = False
+        if not self._restore():
+            self.step, self.best = 0, Best(self.config.early_stopping, run.goal)
+            self.progress = Progress(run, 0, START, team.device)
+        self.schedule = Schedule(run.config.checkpoint_minutes, self.step)
+        self.files = LogFiles(run.state, self.progress.log, run.config.tensorboard) if team.first else _NoFiles()
+
+    def run_through(self) -> None:
+        """Make the steps that are left."""
+        run, device = self.run, self.team.device
+        generators = [device] if device.type == "cuda" else []
+        ahead = Ahead(self._parts, self.config.prefetch, self.step, run.steps)
+        display = Display(run.steps, quiet=not self.team.first)
+        skipped = 0
+        with self.stop as stop, torch.random.fork_rng(generators), self.health, ahead, display:
+            while self.step < run.steps and not self.best.over:
+                asked, due = self.team.any(bool(stop.reason), self.team.first and self.schedule.due(self.step))
+                if asked and not skipped:
+                    self._save()
+                    why = stop.reason or "another of its processes was asked to"
+                    raise Interrupted(f"stopped at step {self.step} of {run.steps} ({why}); the same command continues")
+                if due and not skipped:
+                    self._save()
+                skipped = 0 if self._made_step(ahead) else skipped + 1
                 if skipped >= MOST_SKIPPED:
-                    good = None if rolled_back else load_state(run.state, model, optimizer, run.fingerprint)
-                    if good is None:
-                        health.check(step)
-                        raise NumericalError(
-                            f"{skipped} steps in a row were not finite, the last at step {step} (seed {run.seed}): "
-                            "lower the learning rate, or look at that batch"
-                        )
-                    log.warning("going back to the checkpoint of step %d, once", good["step"])
-                    rolled_back, skipped, step = True, 0, good["step"]
-                    progress = _Progress(run, good)
+                    self._go_back(skipped)
+                    ahead.back_to(self.step)
+                    skipped = 0
                     continue
-            step += 1
-            progress.report(step, optimizer.param_groups[0]["lr"], model, health)
-            due = time.monotonic() - saved_at > 60 * run.config.checkpoint_minutes
-            if due and step < run.steps and not skipped:
-                save_state(run.state, step, model, optimizer, progress.facts(run.fingerprint))
-                saved_at = time.monotonic()
-    model.eval()
-    return progress.log
+                self.step += 1
+                if self.progress.is_reading(self.step):
+                    with ahead.making:
+                        self._read(ahead.waited)
+                display.show(self.step, self.progress, ahead.waited)
+        self.learner.finish(self.best.weights)
+
+    def _parts(self, step: int) -> list[Part]:
+        """Make this process's share of a step."""
+        each, team = self.config.accumulate, self.team
+        numbers = range(team.rank * each, (team.rank + 1) * each)
+        parts = [Part.of(*self.run.batch_at(step, n, team.size * each), self.run.targets) for n in numbers]
+        return [part.pinned() for part in parts] if team.device.type == "cuda" else parts
+
+    def _made_step(self, ahead: Ahead) -> bool:
+        """Make the next step; return False where its loss or gradient is not finite, and nothing was changed."""
+        parts = ahead.take()
+        with told_of_memory(self.learner.model, self.config, [part.batch for part in parts], self.team.device):
+            loss, norm = self.learner.backward(parts, self.run.seed, self.step)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                log.warning("step %d: loss %s, gradient norm %s: skipped", self.step, loss, norm)
+                return False
+            self.learner.apply(rate_at(self.step, self.run.steps, self.config))
+        alarm = self.health.after_step(self.step, norm)
+        bases = int(self.team.sums([sum(part.bases for part in parts)])[0])
+        self.progress.add(bases, loss, norm, alarm)
+        return True
+
+    def _read(self, waited: float) -> None:
+        """Add a reading to the log."""
+        told: dict = {"gradient_norms": layer_norms(self.learner.trained.named_parameters())}
+        if self.health.spaces:
+            told["state_norm"] = self.health.state_norm()
+        with self.learner.readable() as model:
+            told |= self.run.evaluate(model)
+            poles = {name: monitor(model.get_submodule(name)) for name in self.health.spaces}
+        if poles:
+            told["poles"] = poles
+        rate = rate_at(self.step - 1, self.run.steps, self.config)
+        reading = self.progress.read(self.step, rate, told, waited, self.schedule.spent)
+        self.best.take({"step": self.step, **told}, self.learner.read_weights)
+        if self.best.over:
+            log.info("no better reading since step %d: the run ends, with the weights of then", self.best.step)
+        self.files.add(reading)
+
+    def _save(self) -> None:
+        """Write a checkpoint."""
+        started = time.monotonic()
+        tensors = self.learner.tensors()
+        if self.best.weights is not None:
+            tensors["best"] = self.best.weights
+        if self.team.first:
+            facts = {
+                "fingerprint": self.run.fingerprint,
+                "alarms_in_a_row": self.health.alarms,
+                "rolled_back": self.rolled_back,
+                **self.learner.facts(),
+                **self.best.facts(),
+                **self.progress.facts(),
+            }
+            save_state(self.run.state, self.step, tensors, facts, self.config.keep_checkpoints)
+        self.team.wait()
+        self.schedule.saved(self.step, time.monotonic() - started)
+
+    def _restore(self) -> bool:
+        """Go on from the newest checkpoint; return False where there is none."""
+        found = newest_state(self.run.state, self.run.fingerprint) if self.team.first else None
+        found = self.team.from_first(found)
+        if found is None:
+            return False
+        tensors, facts = read_state(found)
+        self.learner.load(tensors, facts)
+        self.best = Best(self.config.early_stopping, self.run.goal, facts, tensors.get("best"))
+        self.progress = Progress(self.run, facts["step"], facts, self.team.device)
+        self.health.alarms = facts["alarms_in_a_row"]
+        self.step, self.rolled_back = facts["step"], facts["rolled_back"]
+        return True
+
+    def _go_back(self, skipped: int) -> None:
+        """Go on from the newest checkpoint, once; the next time the run ends.
+
+        Raises:
+            NumericalError: it was the next time, or there is no checkpoint.
+        """
+        at = self.step
+        if self.rolled_back or not self._restore():
+            self.health.check(at)
+            raise NumericalError(
+                f"{skipped} steps in a row were not finite, the last at step {at} (seed {self.run.seed}): lower the "
+                "learning rate, or look at that batch"
+            )
+        log.warning("going back to the checkpoint of step %d, once", self.step)
+        self.rolled_back = True
+        self.files.back_to(self.progress.log)
 
 
-class _Progress:
-    """Collects the log, and prints a line now and then."""
+class _NoFiles:
+    """The log of a process that writes none."""
 
-    def __init__(self, run: Run, facts: dict) -> None:
-        self.run, self.log = run, list(facts["log"])
-        self.seconds_before, self.bases = facts["seconds"], facts["bases"]
-        self.first, self.started, self.printed = facts["step"], time.monotonic(), time.monotonic()
-        self.bases_before = self.bases
-        self.sum, self.count = facts["sum"], facts["count"]  # of the losses since the last reading
-        self.norm, self.alarms = facts["norm"], facts["alarms"]  # largest gradient since then, and alarms
+    def back_to(self, rows: list[dict]) -> None: ...
 
-    def seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self.started
+    def add(self, row: dict) -> None: ...
 
-    def facts(self, fingerprint: str) -> dict:
-        return {
-            "fingerprint": fingerprint,
-            "log": self.log,
-            "seconds": self.seconds(),
-            "bases": self.bases,
-            "sum": self.sum,
-            "count": self.count,
-            "norm": self.norm,
-            "alarms": self.alarms,
-        }
-
-    def add(self, batch: Batch, loss: torch.Tensor, norm: float, alarm: bool) -> None:
-        self.bases += int(batch.mask.sum()) - len(batch.mask)  # less one BOS a record
-        self.sum, self.count = self.sum + loss.item() * self.run.unit[0], self.count + 1
-        self.norm, self.alarms = max(self.norm, norm), self.alarms + alarm
-
-    def report(self, done: int, rate: float, model: GenomeModel, health: Health) -> None:
-        name = f"train_{self.run.unit[1]}"
-        if done % self.run.config.evaluate_every == 0 or done == self.run.steps:
-            told = {"gradient_norm": self.norm, "gradient_alarms": self.alarms}
-            if health.spaces:
-                told["state_norm"] = health.state_norm()
-            model.eval()
-            reading = {"step": done, "bases": self.bases, "lr": rate, **told, **self.run.evaluate(model)}
-            if self.count:
-                reading[name] = self.sum / self.count
-            model.train()
-            self.log.append({**reading, "seconds": round(self.seconds(), 2)})
-            self.sum, self.count, self.norm, self.alarms = 0.0, 0, 0.0, 0
-        if time.monotonic() - self.printed > PROGRESS_SECONDS or done == self.run.steps:
-            self.printed = time.monotonic()
-            elapsed = self.printed - self.started
-            mean = self.sum / self.count if self.count else self.log[-1].get(name, math.nan)
-            speed = (self.bases - self.bases_before) / elapsed / 1e3
-            left = elapsed / max(1, done - self.first) * (self.run.steps - done)
-            text = "step %d/%d  %s %.4f  %.1f kbases/s  %.0f s left"
-            log.info(text, done, self.run.steps, self.run.unit[1], mean, speed, left)
-
-
-def totals(log: list[dict]) -> dict[str, float]:
-    """Return what a whole run took, from the last reading of its log."""
-    steps, bases, seconds = (log[-1][name] for name in ("step", "bases", "seconds"))
-    speed = round(bases / seconds / 1e3, 2)
-    return {"steps": steps, "bases": bases, "seconds": seconds, "kbases_per_second": speed}
-
-
-def write_log(path: Path, rows: list[dict]) -> None:
-    """Write the log as JSON lines, atomically."""
-    assert all(math.isfinite(value) for row in rows for value in row.values())
-    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+    def close(self) -> None: ...

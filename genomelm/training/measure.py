@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from genomelm.models.model import GenomeModel
+from genomelm.seq.alphabet import ALPHABETS
 from genomelm.seq.interval import Interval
 from genomelm.tasks.metrics import bootstrap_ratio
-from genomelm.training.evaluation import count_model_bits, mixers_of, window_bits
+from genomelm.training.evaluation import BitsByCase, bits_by_case, count_model_bits, mixers_of, window_bits
 from genomelm.training.removals import as_mean, random_boundaries
 from genomelm.training.windows import GenomeWindows
 
@@ -22,10 +23,11 @@ def measure(model: GenomeModel, windows: GenomeWindows, device: torch.device) ->
     Ablations are at evaluation of the trained model, on every second window, beside the whole model there: the
     backbone's output as its mean, each kind of operator that mixes patches as its mean, and, where boundaries come
     from scores, patches of the same lengths elsewhere. A masked model is not compared with the count model, which
-    sees one side only.
+    sees one side only. Where the windows hold bases in lower case (repeats) and others, both are measured apart.
     """
     tiles = windows.tiles()
-    bits, counts = window_bits(model, windows, tiles, device)
+    measured = bits_by_case(model, windows, tiles, device)
+    bits, counts = measured[:2]
     log.info("held-out bits per base: %.4f over %d bases", bits.sum() / counts.sum(), counts.sum())
     result = {
         "objective": model.objective,
@@ -33,7 +35,8 @@ def measure(model: GenomeModel, windows: GenomeWindows, device: torch.device) ->
         "windows": len(tiles),
         "window": windows.window,
         "bits_per_base": bootstrap_ratio(bits, counts),
-        "uniform": 2.0,
+        **_by_case(measured),
+        "uniform": float(np.log2(len(ALPHABETS[model.alphabet].letters))),
         "side_information": [*windows.patcher.side_information, *model.side_inputs],
         "ablations": _ablations(model, windows, tiles[::2], device, bits[::2], counts[::2]),
     }
@@ -65,6 +68,20 @@ def measure_long(model: GenomeModel, windows: GenomeWindows, device: torch.devic
         result |= {"patches": patches, "blocks": blocks, "sparsity": share}
         log.info("%d attention blocks, %.1f %% of the pairs not read", blocks, 100 * share)
     return result
+
+
+def _by_case(measured: BitsByCase) -> dict:
+    """Return bits per base of repeats and of the rest, with intervals over the windows that have such bases."""
+    found = {}
+    for name, (bits, counts) in measured.parts().items():
+        there = counts > 0
+        found[f"bits_per_base_{name}"] = {
+            **bootstrap_ratio(bits[there], counts[there]),
+            "bases": int(counts.sum()),
+            "windows": int(there.sum()),
+        }
+        log.info("of these %s: %.4f over %d bases", name, bits.sum() / counts.sum(), counts.sum())
+    return found
 
 
 def _ablations(

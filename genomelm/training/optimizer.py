@@ -7,12 +7,12 @@ from torch import nn
 
 from genomelm.training.config import TrainConfig
 
-LATENT = (".pooling.", ".structure.", ".backbone.", ".conservation.", ".reading.")
+LATENT = (".pooling.", ".structure.", ".structures.", ".backbone.", ".conservation.", ".reading.")
 """Parts of the path through the patches."""
 
 
 def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict]:
-    """Put every parameter into exactly one group.
+    """Put every parameter that is trained into exactly one group.
 
     Matrices decay; norms, biases, embeddings and k-mer tables do not. The path through the patches
     learns at a rate of its own: at the byte layers' rate it turns to noise before the byte layers
@@ -28,6 +28,8 @@ def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict]:
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     tables = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         kind = "latent" if any(part in name for part in LATENT) else "bytes"
         if ".filter." in name:
             kind = "filters"

@@ -1,34 +1,44 @@
 """Windows of a genome as language-model batches, on either strand."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from genomelm.errors import InputError, UsageError
-from genomelm.models.encoding import Batch, make_batch
+from genomelm.models.encoding import Batch
 from genomelm.models.heads import IGNORED
+from genomelm.patching.many import marks_of_many
 from genomelm.patching.patcher import Patcher
 from genomelm.patching.store import PatchStore
 from genomelm.runtime import counter_seed
 from genomelm.seq.alphabet import BOS, encode, reverse_complement_ids
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
+from genomelm.training.permutation import hashed, permuted
+from genomelm.training.rows import Boundaries, Rows
 from genomelm.training.side_tracks import SideTracks
+
+__all__ = ["Boundaries", "GenomeWindows", "hide", "hide_some", "hide_strided", "label_ids", "some_of", "tiled"]
 
 log = logging.getLogger(__name__)
 
 
-Boundaries = Callable[[np.ndarray, int], np.ndarray]
-"""(start flags (l+1,), number of the window) -> start flags to use instead."""
-
-
-class GenomeWindows:
+class GenomeWindows(Rows):
     """Cuts windows out of regions; forward windows take their boundaries from the store.
 
     A reverse-complement window is patched from its own start or, where boundaries come by coordinate,
     mirrored. Nothing is held in memory but the windows at hand.
+
+    Args:
+        genome: the reference.
+        store: its patches, by `patcher`.
+        regions: where windows come from; those shorter than a window are left out.
+        window: bases a window.
+        side: what the model is told by coordinate.
+        both_strands: draw windows of either strand (DNA only).
+        modality: as Rows has it.
     """
 
     def __init__(
@@ -39,8 +49,11 @@ class GenomeWindows:
         regions: Sequence[Interval],
         window: int,
         side: SideTracks | None = None,
+        both_strands: bool = True,
+        modality: str | None = None,
     ) -> None:
         self.genome, self.store, self.patcher, self.window, self.side = genome, store, patcher, window, side
+        self.both_strands, self.modality = both_strands and patcher.config.alphabet == "dna", modality
         cut = store.facts.get("genome_sha256")
         if cut is not None and cut != genome.digest:
             raise InputError(
@@ -59,49 +72,91 @@ class GenomeWindows:
             log.warning("region %s is shorter than the window of %d bases: left out", region, window)
         if not self.regions:
             raise InputError(f"no region is as long as the window of {window} bases: choose a smaller window")
-        room = np.array([len(region) - window + 1 for region in self.regions])
-        self.edges = np.cumsum(room)
+        lengths = np.array([len(region) for region in self.regions])
+        self.edges = np.cumsum(lengths - window + 1)
+        self.tile_edges = np.cumsum(-(-lengths // window))
+        self.rows = int(self.tile_edges[-1])
+
+    def read(self, intervals: Sequence[Interval]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return ids int64 (l,) and start flags (l+1,) of each interval, read along its strand."""
+        ids, marks, alone = [], [], []
+        for number, interval in enumerate(intervals):
+            forward = interval if interval.strand == "+" else interval.other_strand
+            letters = encode(self.genome.fetch(forward), self.patcher.config.alphabet)
+            ids.append(letters if interval.strand == "+" else reverse_complement_ids(letters))
+            if interval.strand == "+" or self.patcher.placed:
+                marks.append(self.store.window_marks(interval))
+            else:
+                alone.append(number)
+                marks.append(None)
+        for number, flags in zip(alone, marks_of_many(self.patcher, [ids[n] for n in alone]), strict=True):
+            marks[number] = flags
+        return ids, marks
 
     def record(self, interval: Interval) -> tuple[np.ndarray, np.ndarray]:
         """Return ids (l,) and start flags (l+1,) of an interval, read along its strand."""
-        forward = encode(self.genome.fetch(Interval(interval.contig, interval.start, interval.end)))
-        if interval.strand == "+":
-            return forward, self.store.window_marks(interval)
-        ids = reverse_complement_ids(forward)
-        return ids, self.store.window_marks(interval) if self.patcher.placed else self.patcher.marks(ids)
+        ids, marks = self.read([interval])
+        return ids[0], marks[0]
 
-    def batch(self, intervals: Sequence[Interval], conjoined: bool, boundaries: Boundaries | None = None) -> Batch:
-        """Return intervals as a batch.
+    def repeats(self, intervals: Sequence[Interval]) -> list[np.ndarray]:
+        """Return which bases the genome has in lower case, bool (l,) an interval, read along its strand."""
+        texts = (np.frombuffer(self.genome.fetch(interval).encode("latin-1"), np.uint8) for interval in intervals)
+        return [text >= ord("a") for text in texts]
+
+    def told(self, intervals: Sequence[Interval]) -> dict[str, list]:
+        """Return what `make_batch` takes of the intervals besides ids and starts."""
+        return super().told(intervals) | ({} if self.side is None else self.side.of(intervals))
+
+    def random_batch(
+        self, size: int, *counters: int | str, conjoined: bool = False, mine: slice = slice(None)
+    ) -> Batch:
+        """Return the rows `mine` of a batch of random windows on random strands, a pure function of `counters`."""
+        generator = np.random.default_rng(counter_seed(*counters))
+        places, strands = generator.integers(0, self.edges[-1], size), generator.integers(0, 2, size)
+        return self.batch(self._placed(places[mine], self.edges, 1, strands[mine]), conjoined)
+
+    def epoch_batch(
+        self, first: int, size: int, *counters: int | str, conjoined: bool = False, mine: slice = slice(None)
+    ) -> Batch:
+        """Return the rows `mine` of rows first..first+size-1 of epochs without end, a pure function of `counters`.
+
+        The rows are the regions' tiles, a region's last one moved back to lie inside. A tile is read on one strand in
+        one epoch and on the other in the next.
+        """
+        numbers = np.arange(first, first + size)[mine]
+        epochs = numbers // self.rows
+        tiles = np.empty(len(numbers), np.int64)
+        for epoch in np.unique(epochs).tolist():
+            here = epochs == epoch
+            tiles[here] = permuted(numbers[here] - epoch * self.rows, self.rows, *counters, epoch)
+        strands = (hashed(tiles, *counters, "strand").astype(np.int64) + epochs) & 1
+        return self.batch(self._placed(tiles, self.tile_edges, self.window, strands), conjoined)
+
+    def _placed(self, places: np.ndarray, edges: np.ndarray, stride: int, strands: np.ndarray) -> list[Interval]:
+        """Return the windows at places int64 (n,) among those that begin every `stride` bases of the regions.
 
         Args:
-            conjoined: whether the patches of the other strands are wanted as well.
-            boundaries: gives other start flags in place of each interval's own.
+            edges: windows of the regions up to and with each, int64.
+            strands: int64 (n,), 0 or 1.
         """
-        records = [self.record(interval) for interval in intervals]
-        starts = [[marks for _, marks in records]]
-        if conjoined:
-            starts.append([self.record(interval.other_strand)[1] for interval in intervals])
-        if boundaries is not None:
-            starts = [[boundaries(marks, number) for number, marks in enumerate(strand)] for strand in starts]
-        told = {} if self.side is None else self.side.of(intervals)
-        return make_batch([ids for ids, _ in records], starts[0], reverse=starts[1] if conjoined else None, **told)
-
-    def random_batch(self, size: int, *counters: int | str, conjoined: bool = False) -> Batch:
-        """Return a batch of random windows on random strands, a pure function of `counters`."""
-        generator = np.random.default_rng(counter_seed(*counters))
-        intervals = []
-        for place, strand in zip(
-            generator.integers(0, self.edges[-1], size), generator.integers(0, 2, size), strict=True
+        found = []
+        which = np.searchsorted(edges, places, side="right")
+        skipped = np.concatenate([[0], edges])[which]
+        for index, place, strand in zip(
+            which.tolist(), (places - skipped).tolist(), (strands * self.both_strands).tolist(), strict=True
         ):
-            index = int(np.searchsorted(self.edges, place, side="right"))
             region = self.regions[index]
-            start = region.start + int(place) - (int(self.edges[index - 1]) if index else 0)
-            intervals.append(Interval(region.contig, start, start + self.window, "+-"[strand]))
-        return self.batch(intervals, conjoined)
+            start = min(region.start + place * stride, region.end - self.window)
+            found.append(Interval(region.contig, start, start + self.window, "+-"[strand]))
+        return found
 
     def tiles(self) -> list[Interval]:
         """Return the regions cut into windows that do not overlap; a last short piece is kept."""
         return tiled(self.regions, self.window)
+
+    def some(self, count: int) -> Sequence[Interval]:
+        """Return at most `count` tiles, evenly spaced."""
+        return some_of(self.tiles(), count)
 
 
 def tiled(regions: Sequence[Interval], size: int) -> list[Interval]:
@@ -129,10 +184,24 @@ def hide(batch: Batch, where: torch.Tensor) -> tuple[Batch, torch.Tensor]:
     return batch.hidden(where), torch.where(where, batch.ids, IGNORED)
 
 
-def hide_some(batch: Batch, share: float, *counters: int | str) -> tuple[Batch, torch.Tensor]:
-    """Hide a random share of the bytes, a pure function of `counters`."""
-    drawn = np.random.default_rng(counter_seed(*counters)).random(tuple(batch.ids.shape)) < share
-    return hide(batch, torch.from_numpy(drawn))
+def hide_some(
+    batch: Batch,
+    share: float,
+    *counters: int | str,
+    rows: int | None = None,
+    mine: slice = slice(None),
+    width: int | None = None,
+) -> tuple[Batch, torch.Tensor]:
+    """Hide a random share of the bytes, a pure function of `counters`.
+
+    Args:
+        batch: the rows `mine` of a step that has `rows` in all (None: all of them).
+        width: bytes of the step's longest possible row (None: the batch's): what is hidden in a row does not depend on
+            how far the batch is padded.
+    """
+    length = batch.ids.shape[1]
+    drawn = np.random.default_rng(counter_seed(*counters)).random((rows or len(batch.ids), width or length)) < share
+    return hide(batch, torch.from_numpy(drawn[mine, :length]))
 
 
 def hide_strided(batch: Batch, offset: torch.Tensor, stride: int) -> tuple[Batch, torch.Tensor]:

@@ -93,17 +93,17 @@ def test_a_stopped_command_is_finished_by_the_same_command(fasta, tmp_path, monk
     byte_lm(fasta, tmp_path / "whole", TRAIN, **QUICK)
     original = Pieces.random_batch
 
-    def killed(self: Pieces, *arguments: object):
+    def killed(self: Pieces, *arguments: object, **options: object):
         if arguments[-1] == 1:
             os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, *arguments)
+        return original(self, *arguments, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(Pieces, "random_batch", killed)
         with pytest.raises(Interrupted, match="the same command continues"):
             byte_lm(fasta, tmp_path / "cut", TRAIN, **QUICK)
     assert not (tmp_path / "cut").exists()
-    assert (tmp_path / "cut.state" / "step-00000002").is_dir()
+    assert list((tmp_path / "cut.state").glob("step-*"))
     byte_lm(fasta, tmp_path / "cut", TRAIN, **QUICK)
     assert not (tmp_path / "cut.state").exists()
     assert ByteLM.load(tmp_path / "cut" / "model").digest == ByteLM.load(tmp_path / "whole" / "model").digest

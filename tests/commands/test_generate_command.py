@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 import genomelm
 from genomelm import cli
 from genomelm.errors import InputError, UsageError
+from genomelm.files import output_lock
 
 
 def run(*arguments):
@@ -35,6 +36,15 @@ def test_a_file_holds_the_letters_that_the_interface_gives(model, language_model
     facts = json.loads((tmp_path / "out.fa.json").read_text())
     assert (facts["seed"], facts["sampling"]["top_k"], facts["prompt"], len(facts["model"])) == (5, 3, "ACGTT", 64)
     assert genomelm.generate(model, "ACGTT", 130, top_k=3, seed=5) == expected[0]
+
+
+def test_a_second_writer_of_one_output_stops(language_model_dir, tmp_path):
+    out = tmp_path / "out.fa"
+    with output_lock(out):
+        result = run(language_model_dir, "-n", 5, "-o", out)
+    assert result.exit_code == 2
+    assert "being written by another" in result.stderr
+    assert not out.exists()
 
 
 def test_every_record_of_a_fasta_is_continued(model, language_model_dir, tmp_path):

@@ -160,7 +160,7 @@ def test_wrong_models_exit_with_their_codes(tiny_fasta, vcf, tmp_path):
         (["--saturate", "c1:301-375", "--on-ref-mismatch", "guess"], 2, "guess"),
         (["--saturate", "c1:301-375", "--prefix", "1x"], 2, "1x"),
         (["--saturate", "c1:301-375", "--device", "cpu", "--require-gpu"], 5, "gpu"),
-        ([], 2, "either"),
+        ([], 2, "give one of"),
     ],
 )
 def test_wrong_options_exit_with_one_line(tiny_fasta, task_model_dirs, tmp_path, arguments, code, text):

@@ -6,10 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from small_runs import LEARNS, SETTINGS, run, settings_of
+from small_runs import LEARNS, SETTINGS, patched, run, settings_of
 
 from genomelm.patching.patcher import Patcher, PatcherConfig
-from genomelm.patching.store import PatchStore, write_store
 from genomelm.seq.alphabet import encode
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
@@ -69,12 +68,6 @@ def recall_site(tmp_path_factory):
         test=records[200:],
         **patched(folder / "patches", Patcher(PatcherConfig("fixed_stride", stride=6)), encode(text)),
     )
-
-
-def patched(folder, patcher, ids):
-    patcher.save(folder / "patcher")
-    write_store(folder / "store", patcher, {"c": len(ids)}, lambda _contig, start, end: ids[start:end])
-    return {"patches": folder, "patcher": patcher, "store": PatchStore(folder / "store")}
 
 
 @pytest.fixture(scope="session")

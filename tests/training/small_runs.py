@@ -13,7 +13,9 @@ from genomelm.models.config import (
     TransformerSettings,
 )
 from genomelm.models.transformer_config import TransformerBackboneConfig
+from genomelm.patching.store import PatchStore, write_store
 from genomelm.training.config import TrainConfig
+from genomelm.training.log_files import TIMES
 from genomelm.training.pretrain import pretrain
 
 CPU = torch.device("cpu")
@@ -28,7 +30,8 @@ SETTINGS = {
     "gryphon": GryphonSettings(shell=SHELL, backbone=GRYPHON),
     "transformer": TransformerSettings(shell=SHELL, backbone=TransformerBackboneConfig(layers=1, heads=2, hidden=16)),
 }
-QUICK = TrainConfig(steps=12, batch_size=2, window=64, evaluate_every=4, checkpoint_minutes=0.0)
+QUICK = TrainConfig(steps=12, batch_size=2, window=64, evaluate_every=4, checkpoint_minutes=0.0, prefetch=0)
+"""Without a thread, what happens while data are made happens at a known step."""
 LEARNS = TrainConfig(steps=150, batch_size=8, window=120, learning_rate=1e-2, latent_rate=1.0, evaluate_every=150)
 """Enough to learn what the site repeats."""
 
@@ -42,9 +45,20 @@ def run(site, state, config=QUICK, settings=SETTINGS["hyena_glt"], **more):
     return pretrain(site.genome, site.patches, settings, config, site.train, site.test, state, CPU, **more)
 
 
+def numbers(log):
+    """Return a log without what differs from run to run."""
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in log]
+
+
 def weights(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 def same(first, second):
     return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def patched(folder, patcher, ids):
+    patcher.save(folder / "patcher")
+    write_store(folder / "store", patcher, {"c": len(ids)}, lambda _contig, start, end: ids[start:end])
+    return {"patches": folder, "patcher": patcher, "store": PatchStore(folder / "store")}

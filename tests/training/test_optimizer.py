@@ -1,10 +1,13 @@
 """Every parameter is in one group, with the rate and decay of its kind."""
 
+import dataclasses
 import itertools
 
 import pytest
 from small_runs import QUICK, SETTINGS, settings_of
 
+from genomelm.models.config import BranchConfig
+from genomelm.seq.alphabet import MODALITIES
 from genomelm.training.config import TrainConfig
 from genomelm.training.optimizer import make_optimizer, parameter_groups, rate_at, set_rate
 from genomelm.training.pretrain import new_model
@@ -36,6 +39,16 @@ def test_filters_and_tables_have_their_own_groups_without_decay(site, masked_sit
     ahead = {name for name in both_ways if ".ahead." in name}
     assert len(ahead) == sum(name.startswith("shell.backbone.blocks.0.mixer.filter.") for name in both_ways)
     assert {both_ways[name] for name in ahead} == {"filters, no decay"}
+
+
+def test_tables_of_mixed_models_do_not_decay_and_what_patches_read_is_latent(site):
+    settings = settings_of("hyena_glt", alphabet="mixed", hashed_kmers=(6,), hash_buckets=64)
+    settings = dataclasses.replace(settings, branches=BranchConfig(structure=True))
+    found = group_of(new_model(settings, site.patcher, 1))
+    tables = [name for name in found if ".kmer_tables." in name or name == "shell.modality.weight"]
+    assert {found[name] for name in tables} == {"bytes, no decay"}
+    assert "shell.kmer_tables.nucleotides.hashed.tables.0.weight" in tables
+    assert {found[f"shell.structures.{name}.out.weight"] for name in MODALITIES} == {"latent"}
 
 
 @pytest.mark.parametrize("objective", ["causal", "masked"])

@@ -7,14 +7,15 @@ import signal
 
 import pytest
 import torch
-from small_runs import CPU, QUICK, SETTINGS, run, same, settings_of, weights
+from small_runs import CPU, QUICK, SETTINGS, numbers, run, same, settings_of, weights
 
 from genomelm.errors import Interrupted, UsageError
 from genomelm.seq.interval import Interval
-from genomelm.training.checkpoint import load_state, save_state
+from genomelm.training.checkpoint import newest_state, read_state, save_state
 from genomelm.training.config import TrainConfig
-from genomelm.training.optimizer import make_optimizer
+from genomelm.training.learner import Learner
 from genomelm.training.pretrain import new_model, pretrain
+from genomelm.training.team import Team
 from genomelm.training.windows import GenomeWindows
 
 
@@ -46,10 +47,6 @@ def stop_at(monkeypatch):
         monkeypatch.setattr(GenomeWindows, "random_batch", interrupted)
 
     return arrange
-
-
-def numbers(log):
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in log]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
@@ -136,20 +133,22 @@ def test_a_checkpoint_of_other_settings_is_not_used(site, tmp_path, caplog):
 
 
 def test_checkpoints_hold_the_optimizer_exactly(site, tmp_path):
-    model = new_model(SETTINGS["gryphon"], site.patcher, 1)
-    optimizer = make_optimizer(model, QUICK)
-    for parameter in model.parameters():
+    config, team = dataclasses.replace(QUICK, ema=0.9), Team(CPU)
+    first, other = (Learner(new_model(SETTINGS["gryphon"], site.patcher, seed), config, team) for seed in (1, 2))
+    for parameter in first.trained.parameters():
         parameter.grad = torch.randn_like(parameter)
-    optimizer.step()
-    save_state(tmp_path, 1, model, optimizer, {"fingerprint": "x", "log": []})
-    other = new_model(SETTINGS["gryphon"], site.patcher, 2)
-    restored = make_optimizer(other, QUICK)
-    assert load_state(tmp_path, other, restored, "x")["step"] == 1
-    mine, theirs = optimizer.state_dict()["state"], restored.state_dict()["state"]
+    first.apply(1e-3)
+    save_state(tmp_path, 1, first.tensors(), {"fingerprint": "x", **first.facts()}, keep=2)
+    tensors, facts = read_state(newest_state(tmp_path, "x"))
+    assert facts["step"] == 1
+    other.load(tensors, facts)
+    assert same(weights(first.trained), weights(other.trained))
+    assert same(first.average.state(), other.average.state())
+    mine, theirs = (learner.optimizer.state_dict()["state"] for learner in (first, other))
     assert mine.keys() == theirs.keys()
     for index in mine:
         assert all(torch.equal(mine[index][name], theirs[index][name]) for name in mine[index])
-    assert load_state(tmp_path, other, restored, "y") is None
+    assert newest_state(tmp_path, "y") is None
 
 
 def test_a_stopped_run_is_not_crowded_out_by_another_run_s_checkpoints(site, tmp_path, stop_at):

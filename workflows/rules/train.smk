@@ -7,8 +7,8 @@
 CUT = [
     name
     for name, use in FLOW.tasks.items()
-    if MANIFEST.row(use.data).kind == "annotation"
-]  # tasks whose examples are windows of the genome
+    if MANIFEST.row(use.data).kind != "assay"
+]  # tasks whose examples are cut from the genome
 
 
 rule pretrain:

@@ -1,0 +1,31 @@
+"""`genomelm merge`: join the outputs of `genomelm score --shard`, with proof that none is missing."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genomelm.commands.options import Json
+
+
+def merge(
+    parts: Annotated[list[Path], typer.Argument(metavar="PARTS", help="Output of each shard, in any order.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="VCF to write (.vcf.gz or .bcf; - for standard output).")],
+    table: Annotated[Path | None, typer.Option("--table", help="Scores, one row an allele: .tsv or .parquet.")] = None,
+    summary: Annotated[Path | None, typer.Option("--summary", help="JSON with what was joined.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Join the shards of one scored VCF; stop (exit 3) when one is missing, there twice, or not whole.
+
+    The records are byte for byte those of a run on the whole VCF.
+    """
+    from genomelm.errors import UsageError
+    from genomelm.scoring.merge import merge as join
+    from genomelm.scoring.source import is_stream
+
+    if as_json and is_stream(out):
+        raise UsageError("--json and -o - would both write to standard output: name a file for one of them")
+    found = join(parts, out, table=table, summary=summary)
+    text = f"{out}: {found.records - found.dropped:,} records of {found.parts} shards"
+    typer.echo(json.dumps(vars(found)) if as_json else text, err=is_stream(out))
