@@ -45,7 +45,7 @@ def score(
         str | None,
         typer.Option(
             "--explain",
-            help="C:pos:REF:ALT: show how this variant is scored (text, or JSON with --json or -o NAME.json), and stop.",
+            help="C:pos:REF:ALT: only show how this variant is scored (JSON with --json or -o NAME.json).",
         ),
     ] = None,
     window: Annotated[
@@ -146,6 +146,7 @@ def score(
     from genomelm.scoring.saturate import saturate as write_substitutions
     from genomelm.scoring.saturation_files import read_effects, write_arrays, write_track
     from genomelm.scoring.scorer import scorer_for
+    from genomelm.scoring.self_test import self_test
     from genomelm.scoring.shard import Shard
     from genomelm.scoring.source import is_stream
     from genomelm.scoring.tags import Tags
@@ -183,6 +184,7 @@ def score(
         if explain is not None:
             show_explanation(scorer, genome, explain, out, as_json)
             return
+        self_test(scorer, genome)
         found = annotate(
             source,
             genome,

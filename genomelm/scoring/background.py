@@ -80,8 +80,8 @@ def random_variants(
     found: dict[tuple, AllelePair] = {}
     for kind, least, most in [("snv", 1, 1), *((k, *size) for k in ("ins", "del", "mnv") for size in BINS)]:
         names = {name for name in wanted if (">" in name if kind == "snv" else name == _named(kind, least, most))}
-        draws = _draws(genome, kind, least, most, seed)
-        for variant in itertools.islice(draws, TRIES * per_class if names else 0):
+        found_here = draws(genome, kind, least, most, seed)
+        for variant in itertools.islice(found_here, TRIES * per_class if names else 0):
             if not any(wanted[name] for name in names):
                 break
             if variant is None or (place := (variant.contig, variant.pos, variant.ref, variant.alt)) in found:
@@ -99,7 +99,7 @@ def random_variants(
     return [found[key] for key in sorted(found, key=lambda key: (order[key[0]], *key[1:]))]
 
 
-def _draws(genome: Genome, kind: str, least: int, most: int, seed: int) -> Iterator[Variant | None]:
+def draws(genome: Genome, kind: str, least: int, most: int, seed: int) -> Iterator[Variant | None]:
     """Yield random variants of a kind; None where a place has no such variant."""
     contigs, ends = list(genome.contigs), np.cumsum(list(genome.contigs.values()))
     for number in itertools.count():

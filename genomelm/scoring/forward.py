@@ -9,6 +9,7 @@ import torch
 
 from genomelm.errors import ResourceError, UsageError
 from genomelm.models.encoding import Batch, make_batch
+from genomelm.models.estimate import estimate
 from genomelm.models.heads import IGNORED
 from genomelm.models.model import GenomeModel
 from genomelm.models.neutral import say_neutral
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 BYTES_AT_ONCE = {"cpu": 1 << 13, "cuda": 1 << 18}
 """Bytes (rows times length) of one forward pass; on a CPU, what stays in its cache."""
+
+MEAN_PATCH = 8
+"""Bases of a patch in an estimate of memory."""
 
 Read = Callable[[GenomeModel, Sequence[Window]], list[np.ndarray]]
 Readable = TypeVar("Readable")
@@ -90,15 +94,19 @@ def in_chunks(
             try:
                 results += read(items[chunk], most)
             except torch.OutOfMemoryError:
-                most = _halved(min(most, sum(load.whole for load in loads[chunk])), loads[first])
+                most = _halved(model, min(most, sum(load.whole for load in loads[chunk])), loads[first])
                 torch.cuda.empty_cache()
     return results
 
 
-def _halved(most: int, load: Load) -> int:
+def _halved(model: GenomeModel, most: int, load: Load) -> int:
     if most // 2 < load.part:
+        with torch.inference_mode(False), torch.enable_grad():  # it follows a training step
+            foretold = estimate(model.config, 1, load.size - 1, MEAN_PATCH, device=model.device.type)
         raise ResourceError(
-            f"one window of {load.size - 1:,} bases does not fit the device's memory; use shorter ones, or --device cpu"
+            f"one window of {load.size - 1:,} bases does not fit the device's memory: with the weights it takes up to "
+            f"{(foretold.weights + foretold.counts.saved) / 2**20:,.0f} MiB by the estimate; use shorter ones, or "
+            "--device cpu"
         )
     log.warning("out of device memory: %d bases at a time instead of %d", most // 2, most)
     return most // 2

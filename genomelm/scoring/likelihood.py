@@ -1,4 +1,4 @@
-"""Log-likelihood ratios of a causal model: the reference of a window is read once, alternatives from their change on."""
+"""Log-likelihood ratios of a causal model: a reference is read once, its alternatives from their change on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

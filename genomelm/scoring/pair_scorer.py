@@ -1,7 +1,8 @@
 """What every scorer of variants shares: windows, strands, and one pass over all distinct windows.
 
-Windows lie on a grid of the genome, so that neighbouring variants share them, or are one fixed interval. Both alleles are read in one segmentation, the reference's; a segmentation of their own would move boundaries that the
-variant did not touch. Both strands, or one, are read as `strands` asks.
+Windows lie on a grid of the genome, so that neighbouring variants share them, or are one fixed interval. Both alleles
+are read in one segmentation, the reference's; a segmentation of their own would move boundaries that the variant did
+not touch. Both strands, or one, are read as `strands` asks.
 """
 
 import abc

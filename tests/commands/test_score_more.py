@@ -1,4 +1,4 @@
-"""What `genomelm score` can be asked for beside a VCF's scores: explanations, percentiles, saturations, other effects."""
+"""What `genomelm score` gives beside a VCF's scores: explanations, percentiles, saturations, other effects."""
 
 import json
 

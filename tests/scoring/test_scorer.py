@@ -249,6 +249,8 @@ def test_out_of_memory_halves_the_rows_and_keeps_the_scores(language_model, task
         forward = GenomeModel.forward
 
         def run(model, input_ids, **more):
+            if type(input_ids) is not torch.Tensor or input_ids.device.type != "cpu":  # shapes alone, for the estimate
+                return forward(model, input_ids, **more)
             rows.append(len(input_ids))
             if len(input_ids) > least:
                 raise torch.OutOfMemoryError("too much")
@@ -273,7 +275,7 @@ def test_out_of_memory_halves_the_rows_and_keeps_the_scores(language_model, task
     monkeypatch.undo()
     fitting(0)
     for one in tested:
-        with pytest.raises(ResourceError, match="does not fit"):
+        with pytest.raises(ResourceError, match=r"does not fit.* up to \d+ MiB"):
             one.score(pairs)
 
 

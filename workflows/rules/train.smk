@@ -5,9 +5,7 @@
 # before fine-tuning; jobs that measure and score fill the cores that those leave idle.
 
 CUT = [
-    name
-    for name, use in FLOW.tasks.items()
-    if MANIFEST.row(use.data).kind != "assay"
+    name for name, use in FLOW.tasks.items() if MANIFEST.row(use.data).kind != "assay"
 ]  # tasks whose examples are cut from the genome
 
 
