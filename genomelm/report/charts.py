@@ -1,35 +1,45 @@
 """Line charts, histograms and interval plots, drawn as SVG."""
 
+import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from genomelm.report.svg import GREY, SERIES, figure, line, tag, text, tick_label, ticks
+from genomelm.report.svg import GREY, SERIES, figure, line, log_ticks, tag, text, tick_label, tick_labels, ticks
 
 WIDTH, HEIGHT = 440, 270
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 32, 46
 
 
-class _Scale:
-    """Data range -> pixels, along one axis."""
+class Scale:
+    """Data range -> pixels, along one axis; as logarithms where `log`."""
 
-    def __init__(self, low: float, high: float, start: float, end: float):
+    def __init__(self, low: float, high: float, start: float, end: float, log: bool = False):
         if high <= low:
-            low, high = low - 0.5, high + 0.5
-        self.low, self.high, self.start, self.end = low, high, start, end
+            low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
+        self.low, self.high, self.start, self.end, self.log = low, high, start, end, log
 
     def __call__(self, value: float) -> float:
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+        if self.log:
+            share = math.log(value / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return self.start + share * (self.end - self.start)
+
+    def ticks(self) -> list[float]:
+        """Return round numbers inside the range."""
+        return log_ticks(self.low, self.high) if self.log else ticks(self.low, self.high)
 
 
-def _axes(x: _Scale, y: _Scale, x_label: str, y_label: str, bottom: float) -> list[str]:
+def axes(x: Scale, y: Scale, x_label: str, y_label: str, bottom: float) -> list[str]:
+    """Return grid lines, ticks and labels."""
     parts = []
-    for value in ticks(y.low, y.high):
+    for value, label in zip(y.ticks(), tick_labels(y.ticks()), strict=True):
         parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), stroke="#d9dee5"))
-        parts.append(text(LEFT - 6, y(value) + 4, tick_label(value), text_anchor="end"))
-    for value in ticks(x.low, x.high):
+        parts.append(text(LEFT - 6, y(value) + 4, label, text_anchor="end"))
+    for value, label in zip(x.ticks(), tick_labels(x.ticks()), strict=True):
         parts.append(line(x(value), bottom, x(value), bottom + 4))
-        parts.append(text(x(value), bottom + 18, tick_label(value), text_anchor="middle"))
+        parts.append(text(x(value), bottom + 18, label, text_anchor="middle"))
     parts.append(line(LEFT, bottom, WIDTH - RIGHT, bottom))
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, bottom + 38, x_label, text_anchor="middle", class_="axis"))
     parts.append(text(4, 14, y_label, class_="axis"))
@@ -51,9 +61,9 @@ def lines(
     ys = [y for _, points in drawn for _, y in points] + [y for _, y in marks]
     pad = 0.06 * (max(ys) - min(ys))
     bottom = HEIGHT - BOTTOM
-    x = _Scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
-    y = _Scale(min(ys) - pad, max(ys) + pad, bottom, TOP)
-    parts = _axes(x, y, x_label, y_label, bottom)
+    x = Scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
+    y = Scale(min(ys) - pad, max(ys) + pad, bottom, TOP)
+    parts = axes(x, y, x_label, y_label, bottom)
     for name, value in marks:
         parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), stroke_dasharray="3 3"))
         parts.append(text(WIDTH - RIGHT, y(value) - 4, name, text_anchor="end", class_="mark"))
@@ -80,9 +90,9 @@ def histogram(
     low, high = edges[0], edges[-1]
     if mark:
         low, high = min(low, mark[1]), max(high, mark[1])
-    x = _Scale(low, high, LEFT, WIDTH - RIGHT)
-    y = _Scale(0, max([*counts, 1]) * 1.05, bottom, TOP)
-    parts = _axes(x, y, x_label, "count", bottom)
+    x = Scale(low, high, LEFT, WIDTH - RIGHT)
+    y = Scale(0, max([*counts, 1]) * 1.05, bottom, TOP)
+    parts = axes(x, y, x_label, "count", bottom)
     bars = "".join(
         f"M{x(a):.1f} {bottom}V{y(n):.1f}H{max(x(b) - 0.6, x(a) + 0.6):.1f}V{bottom}Z"
         for a, b, n in zip(edges, edges[1:], counts, strict=False)
@@ -132,7 +142,7 @@ def intervals(
     found += ([0.0] if zero else []) + ([mark[1]] if mark else [])
     pad = 0.08 * (max(found) - min(found)) or 0.05
     bottom = top + 8 + step * len(rows)
-    x = _Scale(min(found) - pad, max(found) + pad, left, WIDTH - RIGHT)
+    x = Scale(min(found) - pad, max(found) + pad, left, WIDTH - RIGHT)
     parts = []
     for value in ticks(x.low, x.high):
         parts.append(line(x(value), top, x(value), bottom, stroke="#d9dee5"))

@@ -213,15 +213,18 @@ def read(
 
 def read_log(path: Path) -> list[dict]:
     """Read a log of one JSON object a line; a line cut off by a kill is left out."""
+    return [row for row in read_lines(path) if row is not None] if path.is_file() else []
+
+
+def read_lines(path: Path) -> list[dict | None]:
+    """Read a file of one JSON object a line; None for a line that is not one."""
     rows = []
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line, parse_constant=_no_number, parse_float=_finite)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                rows.append(row)
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line, parse_constant=_no_number, parse_float=_finite)
+        except ValueError:
+            row = None
+        rows.append(row if isinstance(row, dict) else None)
     return rows
 
 

@@ -1,5 +1,6 @@
 """Small SVG building blocks. Texts and attributes are escaped here: the page may insert the result as it is."""
 
+import math
 import re
 from collections.abc import Sequence
 from html import escape
@@ -99,9 +100,29 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     return [step * (first + i) for i in range(int((high - first * step) / step + 1e-9) + 1)]
 
 
-def tick_label(value: float) -> str:
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return round numbers inside [low, high], both over 0, for a logarithmic axis; of a narrow one `ticks`."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        found = [factor * 10.0**power for power in powers for factor in factors]
+        found = [value for value in found if low * 0.999 <= value <= high * 1.001]
+        if len(found) >= 3:
+            return found[:: -(-len(found) // 6)]
+    return ticks(low, high)
+
+
+def tick_label(value: float, digits: int = 4) -> str:
     """Return a short axis label: 12k, 3.5M, 0.25."""
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
-            return f"{value / unit:.4g}{name}"
-    return f"{0.0 if abs(value) < 1e-12 else value:.4g}"
+            return f"{value / unit:.{digits}g}{name}"
+    return f"{0.0 if abs(value) < 1e-12 else value:.{digits}g}"
+
+
+def tick_labels(values: Sequence[float]) -> list[str]:
+    """Return axis labels with as many digits as it takes to tell them apart."""
+    for digits in range(4, 8):
+        labels = [tick_label(value, digits) for value in values]
+        if len(set(labels)) == len(labels):
+            break
+    return labels

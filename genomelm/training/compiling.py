@@ -1,4 +1,4 @@
-"""Layers through torch.compile, for as long as a model is trained."""
+"""A model through torch.compile, for as long as it is trained."""
 
 import os
 import shutil
@@ -13,12 +13,19 @@ from genomelm.models.local import LocalLayer
 COMPILERS = ("c++", "g++", "clang++", "cl")
 """What torch.compile may build its code with, where the environment's CXX names nothing else."""
 
+LAYERS_ONLY = ("cpu",)
+"""Devices on which layers are compiled one by one: patches are not padded to a few counts there, so shapes are many."""
 
-def compile_layers(model: nn.Module) -> None:
-    """Let each block and local layer run through torch.compile: layers that are alike share their code.
 
-    A model as a whole would be cut into pieces where it counts its patches, and takes minutes to compile. Its weights
-    and their names stay as they are.
+def compiled(called: nn.Module, model: nn.Module, device: torch.device, shards: bool) -> nn.Module:
+    """Return what a training step calls in place of `called`. Weights and their names stay as they are.
+
+    Each shape gets code of its own; after a few shapes more than torch allows, the rest run as they were written.
+
+    Args:
+        called: the model, or what wraps it.
+        model: the one whose layers are compiled where the whole is not (`restore_layers` undoes it).
+        shards: whether its weights are shared out: they come together layer by layer, between compiled ones.
 
     Raises:
         ResourceError: there is no compiler.
@@ -29,10 +36,11 @@ def compile_layers(model: nn.Module) -> None:
             f"compile: true needs a C++ compiler, and none of {', '.join(wanted)} is on the PATH: install one (such as "
             "g++), or set compile: false"
         )
+    if device.type not in LAYERS_ONLY and not shards:
+        return torch.compile(called, dynamic=False)
     for layer in _layers(model):
-        # Each shape gets code of its own: off the CPU patches are padded to a few counts. After a few shapes more,
-        # torch runs the rest as they were written.
         layer.forward = torch.compile(layer.forward, dynamic=False)
+    return called
 
 
 def restore_layers(model: nn.Module) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from genomelm.runtime import autocast, counter_seed
 from genomelm.training.ahead import Part
 from genomelm.training.average import Average
-from genomelm.training.compiling import compile_layers, restore_layers
+from genomelm.training.compiling import compiled, restore_layers
 from genomelm.training.config import TrainConfig
 from genomelm.training.optimizer import make_optimizer, set_rate
 from genomelm.training.sharding import placed_like, sharded, whole
@@ -41,7 +41,7 @@ class Learner:
         self.trained = sharded(model) if self.is_sharded else model
         self._called = self.trained if self.is_sharded else team.shared(model)
         if config.compile:
-            compile_layers(self.trained)
+            self._called = compiled(self._called, self.trained, team.device, self.is_sharded)
         self.optimizer = make_optimizer(self.trained, config)
         self.average = None if config.ema is None else Average(self.trained, config.ema)
 

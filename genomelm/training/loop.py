@@ -105,6 +105,8 @@ class _Loop:
         if not self._restore():
             self.step, self.best = 0, Best(self.config.early_stopping, run.goal)
             self.progress = Progress(run, 0, START, team.device)
+        else:
+            self.progress.resumes += 1
         self.schedule = Schedule(run.config.checkpoint_minutes, self.step)
         self.files = LogFiles(run.state, self.progress.log, run.config.tensorboard) if team.first else _NoFiles()
 
@@ -151,6 +153,7 @@ class _Loop:
             loss, norm = self.learner.backward(parts, self.run.seed, self.step)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 log.warning("step %d: loss %s, gradient norm %s: skipped", self.step, loss, norm)
+                self.progress.skipped += 1
                 return False
             self.learner.apply(rate_at(self.step, self.run.steps, self.config))
         alarm = self.health.after_step(self.step, norm)
@@ -223,6 +226,7 @@ class _Loop:
             )
         log.warning("going back to the checkpoint of step %d, once", self.step)
         self.rolled_back = True
+        self.progress.skipped += skipped
         self.files.back_to(self.progress.log)
 
 

@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 LINE_SECONDS = 10.0
 """Time between log lines; a terminal is written to ten times a second at most."""
 
-START = {"log": [], "seconds": 0.0, "bases": 0, "sum": 0.0, "count": 0, "norm": 0.0, "alarms": 0}
+NONE_YET = dict.fromkeys(("bases", "sum", "count", "norm", "alarms", "skipped", "resumes"), 0)
+START = {"log": [], "seconds": 0.0, **NONE_YET}
 """The facts of a run that has not begun."""
 
 
@@ -37,6 +38,7 @@ class Progress:
         self.seconds_before, self.bases = facts["seconds"], facts["bases"]
         self.sum, self.count = facts["sum"], facts["count"]  # of the losses since the last reading
         self.norm, self.alarms = facts["norm"], facts["alarms"]  # largest gradient since then, and alarms
+        self.skipped, self.resumes = facts["skipped"], facts["resumes"]  # steps since then; of the whole run
         self.first, self.started = step, time.monotonic()
         self.last = _Moment(self.started, self.bases)  # of the last reading, or the start
         self.start = self.last
@@ -47,8 +49,7 @@ class Progress:
 
     def facts(self) -> dict:
         """Return what a checkpoint keeps."""
-        names = ("log", "bases", "sum", "count", "norm", "alarms")
-        return {"seconds": self.seconds(), **{name: getattr(self, name) for name in names}}
+        return {"seconds": self.seconds(), **{name: getattr(self, name) for name in ("log", *NONE_YET)}}
 
     def add(self, bases: int, loss: float, norm: float, alarm: bool) -> None:
         """Take in a step that was made."""
@@ -70,14 +71,15 @@ class Progress:
             waited, saving: seconds that the run has waited for data, and written checkpoints, since it started.
         """
         norms = {"gradient_norm": self.norm, "gradient_alarms": self.alarms}
-        row = {"step": done, "bases": self.bases, "lr": rate, **norms, **_finite(told)}
+        row = {"step": done, "bases": self.bases, "lr": rate, **norms, "skipped": self.skipped, **_finite(told)}
         if self.count:
             row[f"train_{self.run.unit[1]}"] = self.sum / self.count
         now = _Moment(time.monotonic(), self.bases, waited, saving)
         row |= {**now.shares(self.last), "memory": memory(self.device), "seconds": round(self.seconds(), 2)}
+        row["resumes"] = self.resumes
         self.log.append(row)
         self.last = now
-        self.sum, self.count, self.norm, self.alarms = 0.0, 0, 0.0, 0
+        self.sum, self.count, self.norm, self.alarms, self.skipped = 0.0, 0, 0.0, 0, 0
         return row
 
     def line(self, done: int, waited: float) -> str:
