@@ -1,14 +1,20 @@
-"""`genomelm report`: one model's folder, or several side by side, as one self-contained HTML page, JSON and text."""
+"""`genomelm report`: one model's folder, several side by side, or training runs, as one self-contained HTML page."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+TOP = 200
+
 
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER...", help="Folder of one model; several are put side by side.")
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER...",
+            help="Folder of one model; several are put side by side. With --training: folders of runs.",
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")],
     json_file: Annotated[
@@ -23,6 +29,13 @@ def report(
     title: Annotated[str | None, typer.Option("--title", help="Title of the page.")] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="The page of models side by side for one FOLDER too.")
+    ] = False,
+    training: Annotated[
+        bool,
+        typer.Option(
+            "--training",
+            help="The page of training runs: FOLDERs are those that -o of pretrain or finetune named, finished or not.",
+        ),
     ] = False,
     readme: Annotated[
         Path | None, typer.Option("--readme", help="Side by side: Markdown file whose figures are written anew.")
@@ -42,20 +55,30 @@ def report(
     ] = None,
     top: Annotated[
         int, typer.Option("--top", min=0, help="One model: variants listed a scored file, by |score|.")
-    ] = 200,
+    ] = TOP,
 ) -> None:
     """Write the report of a model (verdict strip, held-out figures, loci, variants, known sites), or of several side by
-    side, from the reports that each of them has at FOLDER/report/.
+    side, from the reports that each of them has at FOLDER/report/; or, with --training, of the logs of training runs.
 
     Runs no model and opens no connection. A missing input is a warning in the report, not an error.
     """
     from genomelm.errors import UsageError
 
+    own = {"--patch-summary": patch_summary, "--data": data, "--benchmarks": benchmarks, "--expect": expect}
+    if training:
+        from genomelm.report import training_page
+
+        own |= {"--compare": compare, "--summary": summary, "--readme": readme, "--top": top != TOP}
+        if wrong := [option for option, value in own.items() if value]:
+            raise UsageError(f"{', '.join(wrong)}: not of the page of training runs; leave it out, or --training")
+        made = training_page.write(folders, output, json_path=json_file, title=title)
+        states = ", ".join(f"{run['name']} at step {run['last_step'] or 0}" for run in made["runs"])
+        typer.echo(f"{output}: {states}")
+        return
     if compare or len(folders) > 1:
         from genomelm.report import comparison_page
         from genomelm.report.readme import update
 
-        own = {"--patch-summary": patch_summary, "--data": data, "--benchmarks": benchmarks, "--expect": expect}
         if wrong := [option for option, value in own.items() if value]:
             raise UsageError(f"{', '.join(wrong)}: of one model's report only; give one FOLDER, without --compare")
         made = comparison_page.write(folders, output, json_path=json_file, summary_dir=summary, title=title)

@@ -28,8 +28,8 @@ class TrainConfig:
     )
     records: str = setting(
         "pad",
-        "rows of records (reads, transcripts, proteins): pad, one a row, those of a step alike in length; pack, as many "
-        "as fit into window letters (pretraining)",
+        "rows of records (reads, transcripts, proteins): pad, one a row, those of a step alike in length; pack, as many"
+        " as fit into window letters (pretraining)",
         choices=("pad", "pack"),
     )
     learning_rate: float = setting(4e-3, "peak learning rate", minimum=0)

@@ -167,7 +167,7 @@ class _Loop:
         if self.health.spaces:
             told["state_norm"] = self.health.state_norm()
         with self.learner.readable() as model:
-            told |= self.run.evaluate(model)
+            told |= self.run.evaluate(model) | monitor(model)
             poles = {name: monitor(model.get_submodule(name)) for name in self.health.spaces}
         if poles:
             told["poles"] = poles

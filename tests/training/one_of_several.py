@@ -2,12 +2,14 @@
 
   one_of_several.py GENOME PATCHES FOLDER RUN...     a RUN is name:setting=value,setting=value
 
-Besides settings of a training file: family=gryphon, and killed=RANK, the process that is to get a signal.
+Besides settings of a training file: family=gryphon; killed=RANK, the process that is to get a signal; broken=RANK, the
+process whose loss is NaN in the sixth step.
 """
 
 import dataclasses
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -19,6 +21,7 @@ from safetensors.torch import save_file
 from small_runs import CPU, QUICK, SETTINGS
 
 from genomelm.errors import GenomelmError
+from genomelm.models.language_head import ByteLMHead
 from genomelm.runtime import processes
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
@@ -32,11 +35,12 @@ def main(genome: str, patches: str, folder: str, *runs: str) -> None:
     torch.set_num_threads(1)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     rank, _ = processes()
-    original = GenomeWindows.random_batch
+    original, loss_of = GenomeWindows.random_batch, ByteLMHead.loss_of
     for text in runs:
         name, _, changes = text.partition(":")
         values = dict(part.split("=") for part in changes.split(",") if part)
-        family, killed = values.pop("family", "hyena_glt"), values.pop("killed", None)
+        family = values.pop("family", "hyena_glt")
+        killed, broken = values.pop("killed", None), values.pop("broken", None)
         config = dataclasses.replace(MANY, **{key: yaml.safe_load(value) for key, value in values.items()})
         calls = []
 
@@ -46,7 +50,11 @@ def main(genome: str, patches: str, folder: str, *runs: str) -> None:
                 os.kill(os.getpid(), signal.SIGUSR1)
             return original(self, *arguments, **options)
 
-        GenomeWindows.random_batch = counted
+        def lost(self, raw, labels, calls=calls, broken=broken, **more):
+            loss = loss_of(self, raw, labels, **more)
+            return loss * math.nan if broken and len(calls) == 6 and rank == int(broken) else loss
+
+        GenomeWindows.random_batch, ByteLMHead.loss_of = counted, lost
         end = {"code": 0, "log": []}
         regions = [Interval("c", 0, 9000)], [Interval("c", 9000, 12000)]
         with Genome(genome) as reference:

@@ -71,8 +71,9 @@ def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(site, tmp_path, mo
         patched.setattr(StopRequest, "reason", property(reason))
         with pytest.raises(Interrupted, match=f"step {at} of 12"):
             run(site, tmp_path / "cut", GROWING, SETTINGS["gryphon"])
-    resumed, _ = run(site, tmp_path / "cut", GROWING, SETTINGS["gryphon"])
+    resumed, log = run(site, tmp_path / "cut", GROWING, SETTINGS["gryphon"])
     assert same(weights(whole), weights(resumed))
+    assert [row["resumes"] for row in log] == [int(row["step"] > at) for row in log]
 
 
 @pytest.mark.parametrize("family", ["hyena_glt", "gryphon"])

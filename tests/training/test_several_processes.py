@@ -28,6 +28,7 @@ RUNS = (
     f"sharded_gryphon:{SHARDED}",
     f"struck:{SHARDED},killed=1",
     f"struck:{SHARDED}",
+    "broken:broken=1",
     "uneven:batch_size=3",
 )
 
@@ -91,6 +92,13 @@ def test_a_signal_to_one_process_stops_all_at_one_step_and_they_go_on_exactly(si
     (end, weights), (expected, whole) = left(ended, "struck"), left(ended, "sharded_gryphon")
     assert all(torch.equal(weights[key], whole[key]) for key in whole)
     assert numbers(end["log"]) == numbers(expected["log"])
+
+
+def test_a_loss_of_one_process_that_is_not_finite_is_skipped_by_all(ended) -> None:
+    (end, weights), (other, theirs) = (left(ended, "broken", rank) for rank in range(2))
+    assert [row["skipped"] for row in end["log"]] == [row["skipped"] for row in other["log"]] == [0, 1, 0]
+    assert [row["bases"] for row in end["log"]] == [4 * 256, 7 * 256, 11 * 256]
+    assert all(torch.isfinite(value).all() and torch.equal(value, theirs[key]) for key, value in weights.items())
 
 
 def test_rows_that_processes_cannot_share_are_told_by_all(ended) -> None:

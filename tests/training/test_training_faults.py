@@ -46,7 +46,8 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_weights(site, tmp_path,
     monkeypatch.setattr(GenomeWindows, "random_batch", counted)
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clipped)
     if often == 1:
-        model, _ = run(site, tmp_path / "state")
+        model, log = run(site, tmp_path / "state")
+        assert [row["skipped"] for row in log] == [0, 1, 0]
         assert all(torch.isfinite(value).all() for value in weights(model).values())
         return
     with caplog.at_level(logging.WARNING), pytest.raises(NumericalError, match="step 8"):
