@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from genomelm.report.svg import GREY, SERIES, figure, line, log_ticks, tag, text, tick_label, tick_labels, ticks
+from genomelm.report.svg import GREY, SERIES, figure, line, log_ticks, tag, text, tick_label, ticks
 
 WIDTH, HEIGHT = 440, 270
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 32, 46
@@ -34,14 +34,14 @@ class Scale:
 def axes(x: Scale, y: Scale, x_label: str, y_label: str, bottom: float) -> list[str]:
     """Return grid lines, ticks and labels."""
     parts = []
-    for value, label in zip(y.ticks(), tick_labels(y.ticks()), strict=True):
-        parts.append(line(LEFT, y(value), WIDTH - RIGHT, y(value), stroke="#d9dee5"))
-        parts.append(text(LEFT - 6, y(value) + 4, label, text_anchor="end"))
-    for value, label in zip(x.ticks(), tick_labels(x.ticks()), strict=True):
+    for value in y.ticks():
+        parts.append(line(x.start, y(value), x.end, y(value), stroke="#d9dee5"))
+        parts.append(text(x.start - 6, y(value) + 4, tick_label(value), text_anchor="end"))
+    for value in x.ticks():
         parts.append(line(x(value), bottom, x(value), bottom + 4))
-        parts.append(text(x(value), bottom + 18, label, text_anchor="middle"))
-    parts.append(line(LEFT, bottom, WIDTH - RIGHT, bottom))
-    parts.append(text((LEFT + WIDTH - RIGHT) / 2, bottom + 38, x_label, text_anchor="middle", class_="axis"))
+        parts.append(text(x(value), bottom + 18, tick_label(value), text_anchor="middle"))
+    parts.append(line(x.start, bottom, x.end, bottom))
+    parts.append(text((x.start + x.end) / 2, bottom + 38, x_label, text_anchor="middle", class_="axis"))
     parts.append(text(4, 14, y_label, class_="axis"))
     return parts
 

@@ -111,18 +111,9 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks(low, high)
 
 
-def tick_label(value: float, digits: int = 4) -> str:
-    """Return a short axis label: 12k, 3.5M, 0.25."""
+def tick_label(value: float, digits: int = 7) -> str:
+    """Return a short axis label: 12k, 3.5M, 0.25. Round numbers are short with many digits too, and told apart."""
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
             return f"{value / unit:.{digits}g}{name}"
     return f"{0.0 if abs(value) < 1e-12 else value:.{digits}g}"
-
-
-def tick_labels(values: Sequence[float]) -> list[str]:
-    """Return axis labels with as many digits as it takes to tell them apart."""
-    for digits in range(4, 8):
-        labels = [tick_label(value, digits) for value in values]
-        if len(set(labels)) == len(labels):
-            break
-    return labels
