@@ -4,6 +4,7 @@ A causal model scores substitutions three times: in the patches of the reference
 is N, and of the alternative. The mean difference of the log-likelihood ratios is what the choice adds.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,12 +12,11 @@ import numpy as np
 from genomelm.errors import InputError, UsageError
 from genomelm.models.model import GenomeModel
 from genomelm.scoring.alleles import Window, other_strand, read_alone
-from genomelm.scoring.effects import log_likelihood_ratio, strand_average
-from genomelm.scoring.forward import byte_log_probabilities, read_windows
-from genomelm.seq.alphabet import encode
+from genomelm.scoring.effects import strand_average
+from genomelm.scoring.likelihood import LikelihoodScorer, plain_ratios
 from genomelm.seq.genome import Genome
 from genomelm.seq.variant import Variant
-from genomelm.seq.window import SCORED, AllelePair, allele_pair
+from genomelm.seq.window import SCORED, AllelePair
 from genomelm.tasks.metrics import bootstrap_ratio
 
 SOURCES = ("reference", "unknown", "alternative")
@@ -43,20 +43,19 @@ def reference_bias(model: GenomeModel, genome: Genome, variants: Sequence[Varian
     """
     if model.head_kind != "causal_lm":
         raise UsageError(f"a causal language model is needed; this one's head is {model.head_kind}")
-    pairs = [pair for variant in variants if (pair := allele_pair(genome, variant, width)).status in SCORED]
+    scorer = LikelihoodScorer(model, width)
+    pairs = [pair for variant in variants if (pair := scorer.pair(genome, variant)).status in SCORED]
     if not pairs:
         raise InputError(f"none of {len(variants)} variants can be scored in windows of {width} bases")
     strands = [strand for pair in pairs for strand in (pair, other_strand(pair))]
     scores, alike = {}, np.ones(len(strands), bool)
     marks = {source: [_marks(model, pair, source) for pair in strands] for source in SOURCES}
     for source in SOURCES:
-        windows = [
-            Window(encode(sequence, model.alphabet), cut)
-            for pair, cut in zip(strands, marks[source], strict=True)
-            for sequence in (pair.ref, pair.alt)
+        changes = [
+            dataclasses.replace(change, ref=Window(change.ref.ids, cut), alt=Window(change.alt.ids, cut))
+            for change, cut in zip(scorer.changes(strands), marks[source], strict=True)
         ]
-        found = read_windows(model, windows, byte_log_probabilities)
-        ratios = np.array([float(log_likelihood_ratio(*found[2 * i : 2 * i + 2])) for i in range(len(strands))])
+        ratios = np.array(plain_ratios(model, changes))
         scores[source] = strand_average(ratios[0::2], ratios[1::2])
         alike &= [np.array_equal(*both) for both in zip(marks[source], marks["reference"], strict=True)]
     ones = np.ones(len(pairs))

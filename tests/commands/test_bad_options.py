@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from genomelm import cli
 from genomelm.models import GenomeModel
+from genomelm.models.prefix import PrefixPass
 
 
 @pytest.fixture
@@ -35,13 +36,13 @@ def run(tiny_fasta, language_model_dir, tmp_path):
         ("attribute", ["--step", "5"], "--steps"),
         ("score", ["--width", "wide"], "valid integer"),
         ("score", ["--width", "-5"], "greater than or equal to 2"),
-        ("score", ["--batch-size", "0"], "greater than or equal to 1"),
+        ("score", ["--batch-size", "0"], "use 1 or more, or auto"),
         ("predict", ["--longest", "-1"], "greater than or equal to 1"),
         ("attribute", ["--steps", "0"], "greater than or equal to 1"),
         ("attribute", ["--shuffles", "many"], "valid integer"),
         ("score", ["--on-ref-mismatch", "dorp"], "choose flag, error, drop"),
         ("score", ["--prefix", "1x"], "1x"),
-        ("score", ["--table", "t.parquet"], "name it .tsv"),
+        ("score", ["--table", "t.csv"], "name it .tsv"),
         ("score", ["-o", "out.vcf"], "name it .vcf.gz"),
         ("score", ["-m", "nowhere"], "nowhere does not exist"),
         ("predict", ["-m", "nowhere"], "nowhere does not exist"),
@@ -109,10 +110,18 @@ def test_without_a_gpu_the_cpu_is_used_with_a_notice(tiny_fasta, language_model_
 
 
 def test_memory_that_is_too_small_for_one_window_exits_with_5(run, monkeypatch):
-    def full(*arguments, **options):
+    forward = GenomeModel.forward
+
+    def full(model, input_ids, *arguments, **options):
+        if type(input_ids) is not torch.Tensor:  # shapes alone, for the estimate that the message names
+            return forward(model, input_ids, *arguments, **options)
+        raise torch.OutOfMemoryError("full")
+
+    def full_ends(*arguments):
         raise torch.OutOfMemoryError("full")
 
     monkeypatch.setattr(GenomeModel, "forward", full)
+    monkeypatch.setattr(PrefixPass, "ends", full_ends)
     for command in ("score", "predict"):
         result = run(command, "--device", "cpu")
         assert result.exit_code == 5

@@ -100,9 +100,10 @@ def test_a_vcf_gets_the_likelihood_ratios_of_the_published_logits(
 
     found = genomelm.score_variants(model, tiny_fasta, tmp_path / "in.vcf", width=64, strands="forward")
     for row, pos in zip(found.itertuples(), (300, 1000), strict=True):
-        start = pos - 1 - 32
-        reference = bases[start : start + 64]
-        alternate = reference[:32] + row.alt + reference[33:]
+        first = (pos - 1) // 16 * 16 - 48  # of the window: cells of 16 bases, 48 on either side
+        offset = pos - 1 - first
+        reference = bases[first : first + offset + 17]  # the change and 16 bases behind it are compared
+        alternate = reference[:offset] + row.alt + reference[offset + 1 :]
         assert row.score == pytest.approx(likelihood(alternate) - likelihood(reference), abs=1e-4)
     assert [float(row["score"]) for row in rows] == pytest.approx(list(found.score), abs=1e-4)
 

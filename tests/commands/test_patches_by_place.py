@@ -64,10 +64,10 @@ def scored(place, out, **options):
         place / "v.vcf",
         width=128,
         device="cpu",
-        table=out.with_suffix(".t"),
+        table=out.with_suffix(".tsv"),
         **options,
     )
-    return out.with_suffix(".t").read_text()
+    return out.with_suffix(".tsv").read_text()
 
 
 def test_variants_are_scored_with_the_tracks_patches_of_the_reference(place, tmp_path):
