@@ -1,4 +1,4 @@
-"""Runs of `genomelm bench model` and `genomelm bench operators` as one JSON value and as Markdown tables."""
+"""Runs of `genomelm bench model`, `operators`, `generate` and `score` as one JSON value and as Markdown tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,8 @@ from genomelm.errors import InputError
 from genomelm.files import read_json
 
 BEGIN, END = "<!-- speeds: begin -->", "<!-- speeds: end -->"
-KINDS = ("model speed", "operator speed")
+ROWS = {"model speed": "rows", "operator speed": "rows", "generation speed": "rows", "score speed": "results"}
+"""What a kind of run calls its rows."""
 
 
 def read_runs(paths: Sequence[Path]) -> list[dict]:
@@ -18,31 +19,26 @@ def read_runs(paths: Sequence[Path]) -> list[dict]:
     """
     runs = [read_json(path) for path in paths]
     for path, run in zip(paths, runs, strict=True):
-        if not isinstance(run, dict) or run.get("kind") not in KINDS or not run.get("rows"):
-            raise InputError(f"{path} holds no rows of `genomelm bench model` or `genomelm bench operators`")
+        if not isinstance(run, dict) or run.get("kind") not in ROWS or not run.get(ROWS[run["kind"]]):
+            raise InputError(f"{path} holds no rows of `genomelm bench model`, `operators`, `generate` or `score`")
     return runs
 
 
 def table(runs: Sequence[dict]) -> str:
-    """Return the tables of models and of operators, where there are such runs."""
-    models = [(run, row) for run in runs if run["kind"] == KINDS[0] for row in run["rows"]]
-    operators = [row for run in runs if run["kind"] == KINDS[1] for row in run["rows"]]
-    lines = []
-    if models:
-        lines += [
-            "| model | windows | mean patch | | work | Mb/s | GiB | GiB foretold |",
-            "|---|---|---|---|---|---|---|---|",
-            *(_model_line(run, row) for run, row in models),
-        ]
-    if operators:
-        lines += [
-            *([""] if lines else []),
-            "| operator | rows | | path | work | ms | M rows/s | GiB | error |",
-            "|---|---|---|---|---|---|---|---|---|",
-            *map(_operator_line, operators),
-        ]
-    where = dict.fromkeys(f"{run['rows'][0]['device']}, torch {run['rows'][0]['torch']}" for run in runs)
-    return "\n".join([*lines, "", "; ".join(where) + "; medians of " + _timings(runs) + "."])
+    """Return a table of each kind of run that there is."""
+    tables = []
+    for kind, (head, line) in TABLES.items():
+        lines = [line(run, row) for run in runs if run["kind"] == kind for row in run[ROWS[kind]]]
+        if lines:
+            rule = "|" + "---|" * (head.count("|") - 1)
+            tables += [head, rule, *lines, ""]
+    where = dict.fromkeys(filter(None, map(_where, runs)))
+    return "\n".join([*tables, "; ".join(where) + "."])
+
+
+def _where(run: dict) -> str:
+    row = run[ROWS[run["kind"]]][0]
+    return f"{row['device']}, torch {row['torch']}" if "torch" in row else ""
 
 
 def _model_line(run: dict, row: dict) -> str:
@@ -55,10 +51,25 @@ def _model_line(run: dict, row: dict) -> str:
     return _line([*facts, row["name"], f"{row['positions_per_s'] / 1e6:.2f}", *gib])
 
 
-def _operator_line(row: dict) -> str:
+def _operator_line(_run: dict, row: dict) -> str:
     gib = f"{row['peak_bytes'] / 2**30:.1f}" if row["peak_bytes"] else ""
     speeds = [f"{1e3 * row['median_s']:.2f}", f"{row['positions_per_s'] / 1e6:.1f}", gib, f"{row['error']:.0e}"]
     return _line([row["operator"], f"{row['positions']:,}", _how(row), row["path"], row["name"], *speeds])
+
+
+def _letter_line(_run: dict, row: dict) -> str:
+    state, whole = row.get("state_bytes"), row.get("whole_s")
+    facts = [row["model"], f"{row['rows']}", f"{row['length']:,}", f"{state / 2**20:.2f}" if state else ""]
+    times = [f"{1e3 * row['letter_s']:.3f}", f"{1e3 * whole:.1f}" if whole else "", f"{row['ratio']:.2f}"]
+    return _line([*facts, *times])
+
+
+def _score_line(run: dict, row: dict) -> str:
+    about = run["provenance"]
+    model = f"{about['family']}, {about['objective']}, {about['model_device']}, {about['threads']} threads"
+    fast, slow = row["rows"]
+    speeds = [f"{fast['positions_per_s']:.0f}", f"{slow['positions_per_s']:.1f}", f"{row['ratio']:.1f}"]
+    return _line([model, f"{row['width']:,}", f"{row['apart']}", *speeds, f"{row['largest_difference']:.0e}"])
 
 
 def _how(row: dict) -> str:
@@ -69,6 +80,16 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _timings(runs: Sequence[dict]) -> str:
-    counts = sorted({row["timings"] for run in runs for row in run["rows"] if "timings" in row})
-    return " or ".join(map(str, counts))
+TABLES = {
+    "model speed": ("| model | windows | mean patch | | work | Mb/s | GiB | GiB foretold |", _model_line),
+    "operator speed": ("| operator | rows | | path | work | ms | M rows/s | GiB | error |", _operator_line),
+    "generation speed": (
+        "| generation | sequences | letters before | state, MiB | a letter, ms | a pass, ms | ratio |",
+        _letter_line,
+    ),
+    "score speed": (
+        "| scoring | window | bases apart | variants/s | by two passes | ratio | largest difference, nats |",
+        _score_line,
+    ),
+}
+"""Head of each kind's table, and what makes a line of it."""

@@ -1,4 +1,4 @@
-"""`genomelm bench speeds`: join runs of `bench model` and `bench operators` into one file and a table."""
+"""`genomelm bench speeds`: join runs of `bench model`, `operators`, `generate` and `score` into one file and tables."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +7,13 @@ import typer
 
 
 def speeds(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of `bench model`, `bench operators`.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of `bench model`, `operators`, `generate`, `score`.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write.")],
     markdown: Annotated[
         Path | None, typer.Option("--markdown", help="Markdown file whose tables of this benchmark are written anew.")
     ] = None,
 ) -> None:
-    """Join measurements of models and operators into one JSON file and print the tables."""
+    """Join measurements of models, operators, generation and scoring into one JSON file and print the tables."""
     from genomelm.bench import speed_table
     from genomelm.files import write_json
     from genomelm.report.readme import replace_block
