@@ -14,13 +14,14 @@ TORCH := torch==2.13.0
 CONFIGS = $(wildcard configs/*.yaml)
 SLURM := slurm-wlm slurmdbd munge mariadb-server
 ORACLES := bcftools tabix
+XLA := $(CURDIR)/.venv-xla
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help setup demo test test-packages clean
+.PHONY: help setup demo test test-tpu test-packages clean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
 	@echo 'settings: PYTHON=python3.12  CORES=4  TORCH_INDEX_URL=... (a package index with the torch build to use)'
 
 setup: $(VENV)/ready-dev ## make .venv with the package and the development tools
@@ -44,6 +45,9 @@ test: $(VENV)/ready-dev test-packages ## lint, dry runs, all tests and the noteb
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbmake notebooks
 
+test-tpu: $(XLA)/ready ## hold models and training on an XLA device against the CPU (7.8 GB of packages, no TPU needed)
+	PJRT_DEVICE=CPU OMP_NUM_THREADS=1 $(XLA)/bin/python -m pytest -m tpu tests/tpu
+
 # The tests bring up a Slurm of their own, which only root can do, and hold VCF files against bcftools.
 test-packages:
 	@absent=; for program in slurmctld slurmdbd munged mariadbd bcftools tabix; do \
@@ -61,8 +65,8 @@ test-packages:
 	    echo "no $$absent, and no apt-get to install it: the tests that need it will be skipped"; \
 	fi
 
-clean: ## remove .venv, results and caches
-	rm -rf .venv results .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build
+clean: ## remove .venv, .venv-xla, results and caches
+	rm -rf .venv .venv-xla results .snakemake .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are younger than pyproject.toml, so a second run installs nothing. An editable install needs
@@ -74,6 +78,16 @@ $(VENV)/ready: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/ready-dev: $(VENV)/ready
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+# torch_xla is of one release of torch, an older one than the package asks for: its other needs are read from its file.
+$(XLA)/ready: pyproject.toml
+	$(PYTHON) -m venv $(XLA)
+	$(XLA)/bin/python -c 'import tomllib; needs = tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]; \
+	    print(*(need for need in needs if not need.startswith("torch")), sep="\n")' >$(XLA)/needs.txt
+	$(XLA)/bin/python -m pip --disable-pip-version-check install --no-input 'torch==2.9.*' 'torch_xla==2.9.*' pytest \
+	    -r $(XLA)/needs.txt
+	$(XLA)/bin/python -m pip --disable-pip-version-check install --no-input --no-deps --editable .
 	@touch $@
 
 $(VENV)/bin/python:

@@ -43,6 +43,10 @@ def choose_device(name: str = "auto", require_gpu: bool = False) -> torch.device
             import torch_xla
         except ImportError:
             raise ResourceError("--device tpu needs torch_xla; install genomelm[tpu]") from None
+        from torch_xla.backends import get_mat_mul_precision, set_mat_mul_precision
+
+        if get_mat_mul_precision() != "highest":  # a TPU multiplies float32 as bf16 unless it is told not to
+            set_mat_mul_precision("highest")
         return torch_xla.device()
     raise ResourceError(f"--device {name} is unknown; choose auto, cpu, cuda or tpu")
 
@@ -73,6 +77,32 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
+
+
+def seed_draws(seed: int, device: torch.device) -> None:
+    """Seed what torch draws on the CPU and on `device`."""
+    torch.manual_seed(seed)
+    if device.type == "xla":  # of which torch itself does not know
+        import torch_xla
+
+        torch_xla.manual_seed(seed, device)
+
+
+def without_gradients(device: torch.device) -> contextlib.AbstractContextManager:
+    """Return the context of passes that nobody differentiates; XLA's tensors cannot be changed in inference mode."""
+    return torch.no_grad() if device.type == "xla" else torch.inference_mode()
+
+
+def work_off(device: torch.device) -> None:
+    """Let XLA compute all that it was asked for so far; other devices do so by themselves.
+
+    XLA works only when numbers are asked for, and then on these alone: without this a step's gradients would be worked
+    out once for their norm and once more for the optimizer.
+    """
+    if device.type == "xla":
+        import torch_xla
+
+        torch_xla.sync()
 
 
 @contextlib.contextmanager

@@ -224,6 +224,9 @@ class HeadConfig:
     dropout: float = setting(0.0, "dropout before the last layer", minimum=0, maximum=0.9)
     task: str = setting("", "name of the task, as it appears in VCF tags")
     reference: str = setting("", "sequence whose patches are used for every input of its length; empty: each its own")
+    window: int = setting(
+        0, "bases of the windows, the change in their middle, that variants are read in; 0: as the user asks", minimum=0
+    )
     two_strands: bool = setting(False, "a sequence and its reverse complement mean the same; predictions average both")
     mean: float = setting(0.0, "regression: mean of the training labels, added back to the output")
     scale: float = setting(1.0, "regression: standard deviation of the training labels")

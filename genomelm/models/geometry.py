@@ -58,7 +58,7 @@ class Patches:
         """
         if records is not None:
             return cls._packed(starts, records, ahead)
-        order = torch.cumsum(starts, 1) - 1  # (b, l+1)
+        order = torch.cumsum(starts, 1, dtype=torch.int64) - 1  # (b, l+1); XLA would add flags up as flags
         ids, newest = order[:, :-1], order[:, 1:] - 1
         unstarted = ids[:, 0] < 0
         if mask is not None:
@@ -84,10 +84,10 @@ class Patches:
         real, here = records >= 0, torch.arange(records.shape[1], device=records.device).expand_as(records)
         before = torch.nn.functional.pad(records, (1, 0), value=-1)[:, :-1]
         first = real & (records != before)  # (b, l): the byte opens a record
-        order = torch.cumsum(starts[:, :-1] & real, 1) - 1
+        order = torch.cumsum(starts[:, :-1] & real, 1, dtype=torch.int64) - 1
         opened = torch.cummax(torch.where(first, order, -1), 1).values  # number of the record's first patch
         ids = torch.where(real, order - opened, -1)
-        row = (torch.cumsum(first.flatten(), 0) - 1).clamp_min(0).view_as(records)
+        row = (torch.cumsum(first.flatten(), 0, dtype=torch.int64) - 1).clamp_min(0).view_as(records)
         last_real = torch.cummax(torch.where(real, here, -1), 1).values
         last_real = torch.nn.functional.pad(last_real, (1, 0), value=-1)[:, :-1]
         gaps = torch.where(first & (last_real >= 0), here - 1 - last_real, here.shape[1])

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from genomelm.errors import UsageError
+from genomelm.nn.shifts import shifted
 
 FACTOR = 0x9E3779B97F4A7C15 - (1 << 64)
 """Odd, so that no digit of a k-mer is lost in 64 bits: the golden ratio's, as a signed number."""
@@ -76,8 +77,7 @@ def refuse_mixtures() -> None:
 
 def _mixed(code: torch.Tensor) -> torch.Tensor:
     """Return numbers of 31 bits that depend on all 64 of the codes."""
-    code = (code ^ ((code >> 30) & 0x3FFFFFFFF)) * MIXER
-    return (code >> 33) & 0x7FFFFFFF
+    return shifted((code ^ shifted(code, 30)) * MIXER, 33)
 
 
 def _signed(number: int) -> int:

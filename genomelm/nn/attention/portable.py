@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 from genomelm.nn.attention.penalty import penalty
+from genomelm.nn.frames import frames
 
 BLOCK = 64
 """Queries of a block of windowed attention, where the window is not larger."""
@@ -45,11 +46,11 @@ def windowed(
     keys, values = (_windows(rows, after, size, block) for rows in (key, value))  # (b * n, h, size, d)
     lag = torch.arange(block, device=real.device)[:, None] + back - torch.arange(size, device=real.device)
     near = (lag >= -ahead) & (lag <= back)  # (block, size)
-    seen = F.pad(real, (0, after)).unfold(1, size, block)[:, :, None]  # (b, n, 1, size)
+    seen = frames(F.pad(real, (0, after)), 1, size, block)[:, :, None]  # (b, n, 1, size)
     allowed = (near & (seen | (lag == 0))).flatten(0, 1)[:, None]  # (b * n, 1, block, size)
     query = query.transpose(2, 3).flatten(0, 1)  # (b * n, h, block, d)
     if slopes is not None:
-        of_keys = F.pad(places, (0, after)).unfold(1, size, block).flatten(0, 1)  # (b * n, size)
+        of_keys = frames(F.pad(places, (0, after)), 1, size, block).flatten(0, 1)  # (b * n, size)
         allowed = _added(penalty(slopes, of_keys[:, back : back + block], of_keys), allowed, query.dtype)
     y = F.scaled_dot_product_attention(query, keys, values, allowed)
     return y.view(b, count, h, block, d).transpose(2, 3).flatten(1, 2)[:, :p]
@@ -139,7 +140,7 @@ def penalised(
         first, last = before + start, before + start + part.shape[2]
         reach = last if causal else key.shape[2]
         given = (part, key[:, :, :reach], value[:, :, :reach], first, last)
-        alone = part.shape[2] == query.shape[2] or not torch.is_grad_enabled()
+        alone = part.shape[2] == query.shape[2] or not torch.is_grad_enabled() or part.device.type == "xla"
         parts.append(run(*given) if alone else checkpoint(run, *given, use_reentrant=False, preserve_rng_state=False))
     return torch.cat(parts, 2).transpose(1, 2)
 
@@ -151,4 +152,4 @@ def _added(penalties: torch.Tensor, allowed: torch.Tensor, dtype: torch.dtype) -
 
 def _windows(rows: torch.Tensor, after: int, size: int, step: int) -> torch.Tensor:
     """Return windows of `size` rows, every `step` rows, over (b, p, h, d) and zeros after it: (b * n, h, size, d)."""
-    return F.pad(rows, (0, 0, 0, 0, 0, after)).unfold(1, size, step).transpose(-1, -2).flatten(0, 1)
+    return frames(F.pad(rows, (0, 0, 0, 0, 0, after)), 1, size, step).transpose(-1, -2).flatten(0, 1)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import torch
 
+from genomelm.nn.shifts import shifted
 from genomelm.runtime import counter_seed
 
 KEPT = 8
@@ -83,8 +84,11 @@ class BlockPattern:
         if key not in self._kept:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
+            # XLA would compile what draws them into the first pass, and all of it anew for the next, which has them.
+            where = torch.zeros(0, dtype=torch.int64) if counts.device.type == "xla" else counts
             with torch.inference_mode(False):  # what is kept may be used in training
-                self._kept[key] = self._choose(blocks, counts, first)
+                chosen, used = self._choose(blocks, where, first)
+                self._kept[key] = chosen.to(counts.device), used.to(counts.device)
         return self._kept[key]
 
     def _choose(self, blocks: int, counts: torch.Tensor, first: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -191,7 +195,7 @@ def splitmix64(stream: torch.Tensor, counter: torch.Tensor) -> torch.Tensor:
         (...) int64 >= 0. Products and sums wrap at 64 bits; constants are written as signed numbers.
     """
     z = stream + (counter + 1) * -0x61C8864680B583EB
-    z = (z ^ ((z >> 30) & (2**34 - 1))) * -0x40A7B892E31B1A47
-    z = (z ^ ((z >> 27) & (2**37 - 1))) * -0x6B2FB644ECCEEE15
-    z = z ^ ((z >> 31) & (2**33 - 1))
-    return (z >> 1) & (2**63 - 1)
+    z = (z ^ shifted(z, 30)) * -0x40A7B892E31B1A47
+    z = (z ^ shifted(z, 27)) * -0x6B2FB644ECCEEE15
+    z = z ^ shifted(z, 31)
+    return shifted(z, 1)

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
+from genomelm.nn.frames import frames
+
 CHUNK = 64
 """Rows that one product makes."""
 
@@ -29,7 +31,7 @@ def lag_matrix(lags: torch.Tensor, columns: int) -> torch.Tensor:
 
     The first tap belongs to the window's last row that an output row reads.
     """
-    return F.pad(lags, (columns - 1, columns - 1)).unfold(-1, columns, 1).flip(-2)
+    return frames(F.pad(lags, (columns - 1, columns - 1)), -1, columns, 1).flip(-2)
 
 
 class _Banded(torch.autograd.Function):
@@ -74,5 +76,5 @@ def _windows(signal: torch.Tensor, back: int, ahead: int, size: int, step: int) 
     """Return windows of `size` rows, every `step` rows, over (b, p, d) and zeros around it: (d, b * n, size)."""
     count = -(-(signal.shape[1] + back + ahead - size) // step) + 1
     after = (count - 1) * step + size - back - signal.shape[1]
-    windows = F.pad(signal, (0, 0, back, after)).unfold(1, size, step)  # (b, n, d, size)
+    windows = frames(F.pad(signal, (0, 0, back, after)), 1, size, step)  # (b, n, d, size)
     return windows.permute(2, 0, 1, 3).reshape(signal.shape[2], -1, size)

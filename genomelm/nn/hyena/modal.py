@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from genomelm.nn.frames import frames
+
 CHUNK = 64
 """Rows of a chunk."""
 GROUP = 16
@@ -115,4 +117,4 @@ def _pass_on(handed: torch.Tensor, rates: torch.Tensor) -> torch.Tensor:
 def _lower(lags: torch.Tensor) -> torch.Tensor:
     """Return matrices whose entry (s, t) is lags[t - s], and zero where t < s: (k, size) -> (k, size, size)."""
     size = lags.shape[-1]
-    return F.pad(lags, (size - 1, 0)).unfold(-1, size, 1).flip(-2)
+    return frames(F.pad(lags, (size - 1, 0)), -1, size, 1).flip(-2)

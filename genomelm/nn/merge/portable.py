@@ -69,7 +69,7 @@ class Runs:
         """
         b, p = boundaries.shape
         boundaries = boundaries & rows.present
-        order = boundaries.cumsum(1)
+        order = boundaries.cumsum(1, dtype=torch.int64)
         count = min(padded_count(int(order[:, -1].max()), order.device), p)
         here = torch.arange(p, device=order.device).expand(b, p)
         target = torch.where(boundaries, order - 1, count)

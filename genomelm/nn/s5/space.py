@@ -78,7 +78,8 @@ class StateSpace(nn.Module):
             state: (b, n, 2) float32 after the last row, of the forward scan.
         """
         with torch.autocast(u.device.type, enabled=False):
-            if self.irregular and torch.is_grad_enabled():
+            # XLA would merge what is done twice; torch_xla has no such checkpoints.
+            if self.irregular and torch.is_grad_enabled() and u.device.type != "xla":
                 y, after = checkpoint(
                     self._by_lengths, u, state, lengths, use_reentrant=False, preserve_rng_state=False
                 )
