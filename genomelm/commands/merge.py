@@ -18,6 +18,8 @@ def merge(
 ) -> None:
     """Join the shards of one scored VCF; stop (exit 3) when one is missing, there twice, or not whole.
 
+    Stops with exit 4 when the shards together say that the reference is of another assembly.
+
     The records are byte for byte those of a run on the whole VCF.
     """
     from genomelm.errors import UsageError

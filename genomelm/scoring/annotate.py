@@ -110,9 +110,10 @@ def annotate(
         output = stack.enter_context(vcf_output(out))
         reader, given = open_source(vcf_in, scratch)
         check_lengths(reader.header, genome, reader.path)
-        replaced = tags.replaceable(reader.header, overwrite_info, reader.path)
+        percentile = background is not None
+        replaced = tags.replaceable(reader.header, overwrite_info, reader.path, percentile)
         tally = MismatchTally(genome, reader.header, reader.path, on_ref_mismatch)
-        found, notes = survey(reader, tags, replaced), _input_notes(reader)
+        found, notes = survey(reader, tags, replaced, percentile), _input_notes(reader)
         if sort and not found.is_sorted:
             reader = sorted_source(reader, scratch)
             found = dataclasses.replace(found, is_sorted=True)
@@ -146,9 +147,8 @@ def annotate(
             scan.into_parts(parts)
             if shard:
                 place = (shard, first, end, found.records, pools.counts.dropped)
-                statement = Statement(tags.score, *place, source, digest_of(identity)).line()
+                statement = Statement(tags.score, *place, source, digest_of(identity), tally.counts).line()
         lacking = _undeclared(found, contigs, genome)
-        percentile = background is not None
         output.write(output_header(header, tags, replaced, lacking, scorer.description, facts, percentile, statement))
         with score_table(table, facts, tags, contigs, percentile, genes) as rows:
             written = _write(parts.texts() if parts else scan.texts(), output, rows)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from genomelm.errors import InputError, IntegrityError, UsageError
-from genomelm.files import atomic_directory, provenance, read_json, write_json
+from genomelm.files import atomic_directory, check_folder, provenance, read_json, write_json
 from genomelm.runtime import counter_seed
 from genomelm.scoring.allele_scorer import AlleleScorer
 from genomelm.seq.alphabet import reverse_complement
@@ -154,6 +154,7 @@ def make_background(
     """
     if per_class < 1:
         raise UsageError(f"{per_class} variants a class are too few; give 1 or more")
+    check_folder(out, ("scores.npz", "background.json"))
     pairs = random_variants(genome, per_class, seed, lambda variant: scorer.pair(genome, variant))
     scores: dict[str, list[float]] = {}
     for first in range(0, len(pairs), POOL):

@@ -1,4 +1,4 @@
-"""Scores of earlier runs, kept on disk: one SQLite file for each scorer and reference.
+"""Scores of earlier runs, kept on disk: one SQLite file for each scorer, reference and version of genomelm.
 
 A score is found by what the model reads: a hash of both windows and of the place of the change. Neither genotypes nor
 samples come in. Several processes may use one folder at a time.
@@ -11,6 +11,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from genomelm.errors import IntegrityError, ResourceError, UsageError
@@ -75,7 +76,7 @@ def pair_key(pair: AllelePair) -> bytes:
 
 @contextlib.contextmanager
 def score_cache(folder: Path | None, scorer: AlleleScorer, genome: Genome) -> Iterator[ScoreCache | None]:
-    """Open the file of a scorer and a reference in `folder`, made when it is not there; None gives None.
+    """Open the file of a scorer, a reference and this version in `folder`, made when it is not there; None gives None.
 
     Raises:
         UsageError: the folder cannot be made or written.
@@ -84,7 +85,8 @@ def score_cache(folder: Path | None, scorer: AlleleScorer, genome: Genome) -> It
     if folder is None:
         yield None
         return
-    facts = {"tag": scorer.tag, "reference": genome.digest, **scorer.provenance}
+    version = metadata.version("genomelm")
+    facts = {"genomelm": version, "tag": scorer.tag, "reference": genome.digest, **scorer.provenance}
     path = folder / f"{digest_of(facts)[:32]}.sqlite"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,8 @@ from genomelm.seq.assemblies import likely_assembly, plain_name
 from genomelm.seq.genome import Genome
 from genomelm.seq.vcf import Header, name_of
 
+ADVICE = "is this VCF on another assembly? Give the FASTA that the variants were called on"
+
 
 def check_lengths(header: Header, genome: Genome, path: object) -> None:
     """Hold the ##contig lengths against the reference.
@@ -46,7 +48,7 @@ def assembly_advice(header: Header, genome: Genome) -> str:
         return f"the VCF looks like {theirs}{looks}; score it against the FASTA of {theirs}, or lift it over"
     if ours:
         return f"the reference looks like {ours}, the VCF is likely on another assembly; give that one's FASTA"
-    return "is this VCF on another assembly? Give the FASTA that the variants were called on"
+    return ADVICE
 
 
 class ContigMap:

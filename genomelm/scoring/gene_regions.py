@@ -39,18 +39,19 @@ class _Union:
 class _Genes:
     """The genes of one contig, by start."""
 
-    def __init__(self, genes: list[tuple[int, int, str]]) -> None:
+    def __init__(self, genes: list[tuple[int, int, str, bool]]) -> None:
         self.genes = sorted(genes)
-        self.starts = [start for start, _, _ in self.genes]
-        self.reach = np.maximum.accumulate([end for _, end, _ in self.genes]).tolist()
+        self.starts = [gene[0] for gene in self.genes]
+        self.reach = np.maximum.accumulate([gene[1] for gene in self.genes]).tolist()
 
-    def names(self, start: int, end: int) -> list[str]:
+    def at(self, start: int, end: int) -> list[tuple[str, bool]]:
+        """Return name and whether it has exons of each gene there."""
         found, place = [], bisect.bisect_left(self.starts, end) - 1
         while place >= 0 and self.reach[place] > start:
             if self.genes[place][1] > start:
-                found.append(self.genes[place][2])
+                found.append(self.genes[place][2:])
             place -= 1
-        return list(dict.fromkeys(reversed(found)))
+        return found[::-1]
 
 
 class GeneRegions:
@@ -66,33 +67,47 @@ class GeneRegions:
 
     def __init__(self, path: str | Path, genome: Genome) -> None:
         parts: dict[tuple[str, str], array] = {}
-        genes: dict[str, list[tuple[int, int, str]]] = {}
+        genes: dict[str, list[tuple[int, int, str, str]]] = {}
+        parents: dict[str, str] = {}
+        owners: set[str] = set()  # of exons: transcripts, or genes
         names: dict[str, str | None] = {}
         for feature in read_gff(path):
             contig = names.setdefault(feature.contig, genome.resolve(feature.contig))
             if contig is None:
                 continue
+            named = feature.attributes
+            above = named.get("Parent") or named.get("gene_id", "")
+            if feature.kind == "exon":
+                owners.update(above.split(","))
             if feature.kind in _CLASS:
                 parts.setdefault((contig, _CLASS[feature.kind]), array("q")).extend((feature.start, feature.end))
             elif feature.kind == "gene" or feature.kind.endswith("_gene") or feature.kind == "pseudogene":
-                name = next((feature.attributes[key] for key in _NAMES if feature.attributes.get(key)), ".")
-                genes.setdefault(contig, []).append((feature.start, feature.end, name))
+                name = next((named[key] for key in _NAMES if named.get(key)), ".")
+                key = named.get("ID") or named.get("gene_id", "")
+                genes.setdefault(contig, []).append((feature.start, feature.end, name, key))
+            elif "ID" in named and "Parent" in named:
+                parents[named["ID"]] = named["Parent"]
         if not parts and not genes:
             raise InputError(f"{path} has no gene, exon or CDS on a contig of {genome.path}: is it this genome's?")
         self._parts = {key: _Union(places) for key, places in parts.items()}
-        self._genes = {contig: _Genes(found) for contig, found in genes.items()}
+        owners |= {gene for owner in owners for gene in parents.get(owner, "").split(",")}
+        owners.discard("")
+        self._genes = {
+            contig: _Genes([(start, end, name, key in owners) for start, end, name, key in found])
+            for contig, found in genes.items()
+        }
 
     def at(self, contig: str | None, start: int, end: int) -> tuple[str, str]:
         """Return (gene names joined by commas, or '.'; region class) of 0-based [start, end); '.' for no contig."""
         if contig is None:
             return ".", "."
         end = max(end, start + 1)
-        genes = self._genes[contig].names(start, end) if contig in self._genes else []
-        text = ",".join(genes) or "."
+        genes = self._genes[contig].at(start, end) if contig in self._genes else []
+        text = ",".join(dict.fromkeys(name for name, _ in genes)) or "."
         for kind in CLASSES[:3]:
             union = self._parts.get((contig, kind))
             if union is not None and union.overlaps(start, end):
                 return text, kind
         if not genes:
             return text, "intergenic"
-        return text, "intron" if (contig, "exon") in self._parts else "gene"
+        return text, "intron" if any(has_exons for _, has_exons in genes) else "gene"

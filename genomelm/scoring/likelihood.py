@@ -62,6 +62,12 @@ class Change:
         return len(self.ref.ids) != len(self.alt.ids)
 
     @property
+    def is_same(self) -> bool:
+        """Whether the compared bases are equal: then the ratio is 0, which rounding or a moved patch would hide."""
+        place = slice(self.offset, self.offset + self.count)
+        return np.array_equal(self.ref.ids[place], self.alt.ids[place])
+
+    @property
     def end_size(self) -> int:
         """Bytes from there to the last one that says something of a compared base."""
         return self.offset + self.count - self.begin
@@ -126,8 +132,8 @@ def plain_ratios(model: GenomeModel, changes: Sequence[Change]) -> list[float]:
     found = read_windows(model, windows, byte_log_probabilities)
     compared = [slice(change.offset, change.offset + change.count) for change in changes]
     return [
-        float(effects.log_likelihood_ratio(found[2 * i][part], found[2 * i + 1][part]))
-        for i, part in enumerate(compared)
+        0.0 if change.is_same else float(effects.log_likelihood_ratio(found[2 * i][part], found[2 * i + 1][part]))
+        for i, (change, part) in enumerate(zip(changes, compared, strict=True))
     ]
 
 
@@ -179,8 +185,7 @@ def _read_groups(model: GenomeModel, groups: Sequence[dict[tuple, Change]], most
         for i, total in zip(some, sums, strict=True):
             row, key, change = rows[i]
             place = slice(change.offset, change.offset + change.count)
-            same = np.array_equal(change.ref.ids[place], change.alt.ids[place])  # which rounding would not give 0
-            found[row][key] = 0.0 if same else float(total - of_reference[row, place].sum())
+            found[row][key] = 0.0 if change.is_same else float(total - of_reference[row, place].sum())
     return found
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from genomelm.errors import InputError, UsageError
 from genomelm.files import output_lock, provenance, write_json
 from genomelm.scoring.header import without_statement
+from genomelm.scoring.mismatch import check_sums
 from genomelm.scoring.output import TBI_LIMIT, check_output, scratch_folder, vcf_output
 from genomelm.scoring.shard import Statement
 from genomelm.scoring.source import is_stream, open_source
 from genomelm.scoring.table import score_table
-from genomelm.scoring.tags import Tags
+from genomelm.scoring.tags import SOURCE, Tags
 from genomelm.seq.vcf import Header, VcfReader, position
 
 _BYTES = 1 << 20  # of lines written at a time
@@ -67,6 +68,7 @@ def merge(
     Raises:
         InputError: a share is missing or there twice, does not hold its records, or is of another input or run.
         UsageError: an output that is in the way.
+        AssemblyError: too many REF alleles of all shares together differ from the reference.
     """
     out, table = Path(out), None if table is None else Path(table)
     _check_outputs(parts, out, table, summary)
@@ -77,10 +79,14 @@ def merge(
         output = stack.enter_context(vcf_output(out))
         shares = _complete(_opened(parts, scratch))
         first = shares[0]
+        check_sums((share.statement.mismatches for share in shares), out)
         order = _Order()
         tags = Tags.in_header(first.reader.header, first.statement.tag, first.path)
         facts = provenance(input=first.statement.source, run=first.statement.run)
-        percentile = any(line.fields.get("ID") == tags.percentile for line in first.reader.header.structured("INFO"))
+        percentile = any(
+            (line.fields.get("ID"), line.fields.get("Source")) == (tags.percentile, SOURCE)
+            for line in first.reader.header.structured("INFO")
+        )
         output.write(without_statement(first.reader.header))
         with score_table(table, facts, tags, percentile=percentile) as rows:
             for text in (text for share in shares for text in _texts(share, order)):

@@ -1,9 +1,10 @@
 """REF alleles that differ from the reference: one is a row with a status, many are another assembly."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from genomelm.errors import AssemblyError, UsageError
-from genomelm.scoring.contigs import assembly_advice
+from genomelm.scoring.contigs import ADVICE, assembly_advice
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
@@ -54,12 +55,17 @@ class MismatchTally:
             raise AssemblyError(
                 f"{self._path}: {self._difference(variant)}: {assembly_advice(self._header, self._genome)}"
             )
-        if bad >= LEAST and bad > SHARE * seen:
+        if too_many(bad, seen):
             raise AssemblyError(
                 f"{self._path}: {bad} of {seen} REF alleles on {contig} differ from {self._genome.path} (first: "
                 f"{self._difference(first)}): {assembly_advice(self._header, self._genome)}"
             )
         return self.on_mismatch == "drop"
+
+    @property
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Contig -> records that mismatch, and records that were compared."""
+        return {contig: (self._mismatched[contig], seen) for contig, seen in self._compared.items()}
 
     @property
     def state(self) -> dict:
@@ -74,6 +80,31 @@ class MismatchTally:
         start = variant.pos - 1
         found = self._genome.fetch(Interval(variant.contig, start, start + len(variant.ref)))
         return f"{variant.contig}:{variant.pos} REF is '{_short(variant.ref)}' but the FASTA has '{_short(found)}'"
+
+
+def too_many(mismatched: int, compared: int) -> bool:
+    """Return whether so many records of a contig say that the assembly is wrong."""
+    return mismatched >= LEAST and mismatched > SHARE * compared
+
+
+def check_sums(counts: Iterable[Mapping[str, tuple[int, int]]], path: object) -> None:
+    """Hold what several runs counted on shares of one VCF against the rule of one run.
+
+    Raises:
+        AssemblyError: too many mismatches on a contig.
+    """
+    compared: Counter[str] = Counter()
+    mismatched: Counter[str] = Counter()
+    for share in counts:
+        for contig, (bad, seen) in share.items():
+            mismatched[contig] += bad
+            compared[contig] += seen
+    for contig, bad in mismatched.items():
+        if too_many(bad, compared[contig]):
+            raise AssemblyError(
+                f"{path}: {bad} of {compared[contig]} REF alleles on {contig} differ from the reference, all shards "
+                f"together: {ADVICE}"
+            )
 
 
 def _short(allele: str) -> str:

@@ -29,7 +29,8 @@ class PairScorer(abc.ABC):
 
     Args:
         model: in eval mode, with its patcher.
-        width: reference bases around a variant, where there is no fixed window.
+        width: reference bases around a variant, where there is no fixed window; a head that learned variants in
+            windows of its own keeps to those.
         window: interval in which every variant is scored, such as an assay's locus.
         strands: "both" gives the mean of both, "forward" the window's own, "model" what `both_by_default` says.
         digest: SHA-256 of the weights, for the provenance.
@@ -55,15 +56,21 @@ class PairScorer(abc.ABC):
             raise UsageError("the model has no patcher; save it with one, or train it with `genomelm pretrain`")
         if width < 2:
             raise UsageError(f"a window of {width} bases is too short; use 2 or more")
-        self.model, self.width, self.window = model, width, window
-        # A task's reference says which bases its windows hold: they are centred, as they were measured.
-        self.grid = None if window or model.config.head.get("reference") else self.grid_of(width)
+        learned = model.config.head.get("window", 0)
+        if learned and width not in (WIDTH, learned):
+            raise UsageError(
+                f"this head learned variants in windows of {learned} bases, not of {width}: leave the width out"
+            )
+        self.model, self.width, self.window = model, learned or width, window
+        # Such a head, and a task with a reference, read centred windows, as they were learned.
+        centred = window or learned or model.config.head.get("reference")
+        self.grid = None if centred else self.grid_of(self.width)
         self.both_strands = reads_both(model, strands, self.both_by_default(model, window))
         self.provenance: Mapping[str, object] = {
             "model": digest,
             "patching": model.patcher.cut_by,
             **({"side_information": ", ".join(side)} if (side := model.patcher.side_information) else {}),
-            "window": str(window) if window else f"{width} bases",
+            "window": str(window) if window else f"{self.width} bases",
             **({} if self.grid is None else {"grid": f"{self.grid.step} bases"}),
             "strands": strands_read(model, self.both_strands, window.strand if window else "+"),
             "device": str(model.device),

@@ -120,6 +120,7 @@ class TaskScorer(PairScorer):
         self.task = head["task"] or ("class" if classes else "value")
         self.tag = f"GLM_{self.task.upper().replace('-', '_')}"
         self.unit = "logit" if classes else "unit of the training labels"
+        self.provenance = {**self.provenance, "task": self.task}  # the tag says less: tasks may share it
 
     @staticmethod
     def both_by_default(model: GenomeModel, window: Interval | None) -> bool:

@@ -1,6 +1,7 @@
 """One of n shares of a VCF's records, and the header line by which `genomelm merge` proves that none is missing."""
 
 import re
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -57,6 +58,7 @@ class Statement:
         dropped: records of the share that were left out on request.
         source: SHA-256 of the input.
         run: fingerprint of everything that decides the scores and the output.
+        mismatches: contig -> records of the share whose REF is not the reference's, and records that were compared.
     """
 
     tag: str
@@ -67,6 +69,7 @@ class Statement:
     dropped: int
     source: str
     run: str
+    mismatches: Mapping[str, tuple[int, int]]
 
     def line(self) -> bytes:
         """Return the header line, without its line end."""
@@ -80,6 +83,7 @@ class Statement:
             "Dropped": self.dropped,
             "Input": f'"{self.source}"',
             "Run": f'"{self.run}"',
+            "Mismatches": f'"{_counts_text(self.mismatches)}"',
         }
         return f"##{KIND}=<{','.join(f'{key}={value}' for key, value in facts.items())}>".encode()
 
@@ -112,4 +116,19 @@ class Statement:
             dropped=dropped,
             source=fields["Input"],
             run=fields["Run"],
+            mismatches=_counts(fields["Mismatches"]),
         )
+
+
+def _counts_text(counts: Mapping[str, tuple[int, int]]) -> str:
+    names = {name: urllib.parse.quote(name, safe="", errors="surrogateescape") for name in counts}
+    return " ".join(f"{names[name]}:{bad}/{seen}" for name, (bad, seen) in counts.items())
+
+
+def _counts(text: str) -> dict[str, tuple[int, int]]:
+    found = {}
+    for item in text.split():
+        name, _, numbers = item.rpartition(":")
+        bad, _, seen = numbers.partition("/")
+        found[urllib.parse.unquote(name, errors="surrogateescape")] = (int(bad), int(seen))
+    return found

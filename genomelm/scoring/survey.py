@@ -27,8 +27,13 @@ class Survey:
     furthest: int
 
 
-def survey(reader: VcfReader, tags: Tags, replaced: frozenset[bytes]) -> Survey:
+def survey(reader: VcfReader, tags: Tags, replaced: frozenset[bytes], percentile: bool = False) -> Survey:
     """Read all records once.
+
+    Args:
+        tags: of the run.
+        replaced: tags whose old values are taken out.
+        percentile: whether percentiles are written.
 
     Raises:
         InputError: truncated or damaged, or a POS that is not a whole number.
@@ -37,7 +42,7 @@ def survey(reader: VcfReader, tags: Tags, replaced: frozenset[bytes]) -> Survey:
     seen: dict[bytes, None] = {}
     records, furthest, is_sorted = 0, 0, True
     contig, last = b"", 0
-    foreign = {tag.encode() for tag in (tags.score, tags.status, tags.site)} - replaced
+    foreign = {tag.encode() for tag in tags.types(percentile)} - replaced
     marker = tags.status.removesuffix("STATUS").encode()  # the tags share it: one quick look a block
     for block in reader.blocks():
         positions = _positions(reader, block)

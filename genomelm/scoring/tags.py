@@ -57,18 +57,23 @@ class Tags:
         """All four names."""
         return self.score, self.status, self.site, self.percentile
 
+    def types(self, percentile: bool) -> dict[str, tuple[str, str]]:
+        """Return Number and Type of each tag that is written; that of the percentile only where it is."""
+        below = {self.percentile: ("A", "Float")} if percentile else {}
+        return {self.score: ("A", "Float"), **below, self.status: ("A", "String"), self.site: ("1", "String")}
+
     def definitions(self, description: str, version: str, percentile: bool = False) -> list[bytes]:
         """Return the ##INFO lines, without line ends; that of the percentile only where it is written."""
         below = "Percentile of the score among random variants of the reference of the same class"
-        texts = (
-            (self.score, "A", "Float", description),
-            *([(self.percentile, "A", "Float", below)] if percentile else []),
-            (self.status, "A", "String", "OK or EDGE_PADDED where the allele is scored; otherwise why it is not"),
-            (self.site, "1", "String", "Why a record has no allele to score: NO_ALT, REF_BLOCK or NOT_SELECTED"),
-        )
+        texts = {
+            self.score: description,
+            self.percentile: below,
+            self.status: "OK or EDGE_PADDED where the allele is scored; otherwise why it is not",
+            self.site: "Why a record has no allele to score: NO_ALT, REF_BLOCK or NOT_SELECTED",
+        }
         return [
-            f'##INFO=<ID={tag},Number={number},Type={kind},Description="{quoted(text)}",Source="{SOURCE}",Version="{quoted(version)}">'.encode()
-            for tag, number, kind, text in texts
+            f'##INFO=<ID={tag},Number={number},Type={kind},Description="{quoted(texts[tag])}",Source="{SOURCE}",Version="{quoted(version)}">'.encode()
+            for tag, (number, kind) in self.types(percentile).items()
         ]
 
     def _other_scores(self, header: Header) -> list[str]:
@@ -76,15 +81,16 @@ class Tags:
         found = [line.fields.get("ID", "") for line in header.structured("genomelm")]
         return [tag for tag in found if tag != self.score and tag.startswith(self.status.rsplit("_", 1)[0] + "_")]
 
-    def replaceable(self, header: Header, overwrite: bool, path: object) -> frozenset[bytes]:
+    def replaceable(self, header: Header, overwrite: bool, path: object, percentile: bool = False) -> frozenset[bytes]:
         """Return the tags whose old values are taken out of the records.
 
         Those are tags that an earlier run of genomelm wrote with the same type; with `overwrite`, all that we write.
+        A percentile of ours goes even where none is written.
 
         Raises:
             UsageError: the header declares one of our tags with another type or from another program.
         """
-        expected = {self.score: ("A", "Float"), self.status: ("A", "String"), self.site: ("1", "String")}
+        expected = self.types(percentile)
         ours = set(expected) if overwrite else set()
         for line in header.structured("INFO"):
             tag = line.fields.get("ID", "")

@@ -82,7 +82,7 @@ def both(folder: Path, site: Path, model: Path, task: Path, *data) -> tuple[dict
     """Fine-tune and evaluate; return both JSON files and the rows of the predictions."""
     out = folder / "seed1"
     code, said = run(
-        "finetune", "--model", model, "--task", task, *data, "--train", site / "train.yaml", "-o", out, *ON_CPU
+        "finetune", "--model", model, "--task", task, *data, "--train", site / "tune.yaml", "-o", out, *ON_CPU
     )
     assert code == 0, said
     code, said = run("evaluate", "--task", task, *data, out, "-o", folder / "task.json", "--threads", 1)
@@ -133,7 +133,7 @@ def test_predict_gives_what_predictions_tsv_holds_on_a_two_strand_task(site, pre
         files["data"].write_text("".join(genes))
     task = write_task(tmp_path, "both", kind=kind, two_strands=True, **settings)
     options = [part for name, path in files.items() for part in (f"--{name}", path)]
-    arguments = ("--model", pretrained, "--task", task, *options, "--train", site / "train.yaml", *ON_CPU)
+    arguments = ("--model", pretrained, "--task", task, *options, "--train", site / "tune.yaml", *ON_CPU)
     code, said = run("finetune", *arguments, "-o", tmp_path / "seed1")
     assert code == 0, said
     test = read_examples(read_config(TaskConfig, task), **files).where("test")
@@ -203,7 +203,7 @@ def test_the_seed_draws_a_model_file_s_weights(site, tmp_path):
 def test_a_task_of_another_alphabet_than_the_model_exits_2(site, pretrained, tmp_path):
     task = write_effects(tmp_path, "protein")
     arguments = finetune_arguments(tmp_path, pretrained, tmp_path / "x")
-    code, said = run("finetune", *replaced(arguments, task=task, train=site / "train.yaml"))
+    code, said = run("finetune", *replaced(arguments, task=task, train=site / "tune.yaml"))
     assert code == 2
     assert "the model reads dna, but task 'effect' is of protein" in said
     assert "shell.alphabet protein" in said
@@ -243,7 +243,7 @@ def test_a_table_without_the_wild_type_exits_3(site, pretrained, tmp_path):
     lines = (tmp_path / "data.tsv").read_text().splitlines()
     (tmp_path / "data.tsv").write_text("\n".join(lines[:-2]) + "\n")
     arguments = finetune_arguments(tmp_path, pretrained, tmp_path / "x")
-    code, said = run("finetune", *replaced(arguments, task=task, train=site / "train.yaml"))
+    code, said = run("finetune", *replaced(arguments, task=task, train=site / "tune.yaml"))
     assert code == 3
     assert f"does not hold the task's reference {WILD['dna']}" in said
 

@@ -14,6 +14,7 @@ import pytest
 from safetensors.numpy import load_file
 from training_files import ON_CPU, finetune_arguments, make_site, pretrain_arguments, replaced, run
 
+from genomelm.files import sha256
 from genomelm.seq.alphabet import reverse_complement
 
 
@@ -148,6 +149,14 @@ def runs(site, pretrained) -> list[Path]:
     return folders
 
 
+def test_the_pretrained_model_s_config_is_among_the_sources_by_which_a_run_goes_on(pretrained, runs):
+    sources = json.loads((runs[0] / "metrics.json").read_text())["provenance"]["sources"]
+    assert {name: sources[name] for name in ("model", "config")} == {
+        "model": sha256(pretrained / "model" / "model.safetensors"),
+        "config": sha256(pretrained / "model" / "config.json"),
+    }
+
+
 def test_seeds_differ_and_one_seed_repeats(site, pretrained, runs, tmp_path):
     code, _ = run("finetune", *finetune_arguments(site, pretrained / "model", tmp_path / "again", 1))
     assert code == 0
@@ -210,7 +219,7 @@ def test_test_windows_inside_the_pretraining_regions_are_told(site, pretrained, 
     def finetuned(out: str, *more: str) -> tuple[int, str]:
         return run(
             *("finetune", "--model", copied / "model", "--task", tmp_path / "task.yaml", "--data", tmp_path / "g.gff"),
-            *("--genome", site / "g.fa", "--train", site / "train.yaml", "-o", tmp_path / out),
+            *("--genome", site / "g.fa", "--train", site / "tune.yaml", "-o", tmp_path / out),
             *(*ON_CPU, *more),
         )
 

@@ -37,7 +37,8 @@ def make_site(folder: Path) -> Path:
     changed = generator.random(len(letters)) < 0.15  # no two contexts with quite the same counts
     letters[changed] = generator.choice(list("ACGT"), changed.sum())
     (folder / "g.fa").write_text(f">c\n{''.join(letters)}\n")
-    for name, text in {"model": MODEL, "train": TRAIN, "slow": SLOW, "task": TASK}.items():
+    tune = TRAIN.replace("window: 64\n", "")
+    for name, text in {"model": MODEL, "train": TRAIN, "tune": tune, "slow": SLOW, "task": TASK}.items():
         (folder / f"{name}.yaml").write_text(text)
     sequences = ["".join(generator.choice(list("ACGT"), 30)) for _ in range(120)]
     write_table(folder, {s: int(s.count("G") + s.count("C") > 15) for s in sequences}, test=30, validation=15)
@@ -62,7 +63,7 @@ def pretrain_arguments(site: Path, out: Path, train: str = "train.yaml") -> list
 def finetune_arguments(site: Path, model: Path, out: Path, seed: int = 1) -> list:
     return [
         *("--model", model, "--task", site / "task.yaml", "--data", site / "data.tsv"),
-        *("--split", site / "split.tsv", "--train", site / "train.yaml", "--seed", seed),
+        *("--split", site / "split.tsv", "--train", site / "tune.yaml", "--seed", seed),
         *("-o", out, *ON_CPU),
     ]
 

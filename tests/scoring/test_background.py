@@ -84,6 +84,14 @@ def test_a_percentile_is_the_share_of_the_class_below_with_ties_by_half(genome, 
     assert np.isnan(background.percentiles([long], np.array([0.0])))
 
 
+def test_a_background_does_not_take_the_place_of_other_files(genome, scorer, tmp_path):
+    (tmp_path / "back").mkdir()
+    (tmp_path / "back" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds other files \(notes\.txt\)"):
+        make_background(genome, scorer, tmp_path / "back", 1, 0)
+    assert (tmp_path / "back" / "notes.txt").read_text() == "mine"
+
+
 def test_a_background_of_something_else_or_a_broken_one_is_refused(genome, scorer, tmp_path, make_genome):
     folder = tmp_path / "back"
     with pytest.raises(UsageError, match="holds no background"):

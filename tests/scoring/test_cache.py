@@ -1,8 +1,10 @@
 """Scores that are kept between runs: the same numbers, only what decides them, and nothing about samples."""
 
+import copy
 import random
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from genomelm.errors import IntegrityError, UsageError
 from genomelm.scoring.annotate import annotate
 from genomelm.scoring.cache import pair_key, score_cache
+from genomelm.scoring.scorer import scorer_for
 from genomelm.seq.variant import Variant
 from genomelm.seq.window import allele_pair
 
@@ -53,6 +56,28 @@ def test_another_model_reference_or_setting_finds_nothing(run, scorer, tmp_path)
         run(range(1, 50), "b.vcf.gz", tmp_path / "cache")
         assert sum(scorer.calls) == 49
     assert len(list((tmp_path / "cache").glob("*.sqlite"))) == 3
+
+
+def test_another_version_of_the_code_finds_nothing(run, scorer, tmp_path, monkeypatch):
+    run(range(1, 50), "a.vcf.gz", tmp_path / "cache")
+    scorer.calls.clear()
+    monkeypatch.setattr(metadata, "version", lambda name: "0.0.0.other")
+    run(range(1, 50), "b.vcf.gz", tmp_path / "cache")
+    assert sum(scorer.calls) == 49
+
+
+def test_tasks_that_share_a_tag_share_no_scores(task_models, genome, tmp_path):
+    scorers = []
+    for task in ("a-b", "a_b", "A_b"):
+        model = copy.copy(task_models[0])
+        model.config = copy.deepcopy(model.config)
+        model.config.head["task"] = task
+        scorers.append(scorer_for(model, width=32, digest="0" * 64))
+    assert {scorer.tag for scorer in scorers} == {"GLM_A_B"}
+    pair = scorers[0].pair(genome, Variant("c", 100, BASES[99], OTHER[BASES[99]]))
+    for number, scorer in enumerate(scorers):
+        with score_cache(tmp_path / "cache", scorer, genome) as cache:
+            assert cache.scores([pair], lambda pairs, score=float(number): [score]) == [number]
 
 
 def test_scores_that_are_not_finite_are_not_kept(run, scorer, tmp_path):

@@ -16,6 +16,7 @@ from genomelm.seq.alphabet import reverse_complement
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
+from genomelm.seq.window import allele_pair
 
 WINDOW = Interval("c1", 300, 340, "-")
 OTHER = {"A": "C", "C": "G", "G": "T", "T": "A"}
@@ -68,6 +69,19 @@ def test_the_score_is_the_output_for_the_reference_and_alternative_rows(effect_m
     for pair, score in zip(pairs, scorer.score(pairs), strict=True):
         assert score == pytest.approx(output(effect_model, *read_pair(effect_model, pair)), abs=1e-5)
         assert abs(score) > 1e-3
+
+
+def test_a_head_that_learned_windows_of_a_length_reads_those(effect_model, genome):
+    learned = with_head(effect_model, window=48)
+    scorer = scorer_for(learned)
+    base = genome.fetch(Interval("c1", 700, 701)).upper()
+    variant = Variant("c1", 701, base, OTHER[base])
+    pair = scorer.pair(genome, variant)
+    assert pair == allele_pair(genome, variant, 48)
+    assert scorer.provenance["window"] == "48 bases"
+    assert scorer_for(effect_model).pair(genome, variant) != pair
+    with pytest.raises(UsageError, match="learned variants in windows of 48 bases, not of 64"):
+        scorer_for(learned, width=64)
 
 
 def test_exchanging_the_alleles_changes_the_sign_and_no_change_scores_zero(effect_model, pairs):

@@ -225,8 +225,8 @@ def test_the_table_tells_genes_and_region_classes(genome, make_vcf, scorer, tmp_
     gff = tmp_path / "a.gff"
     gff.write_text(GFF)
     places = {99: (".", "intergenic"), 100: ("one", "CDS"), 150: ("one", "CDS"), 151: ("one", "UTR")}
-    places |= {165: ("one", "exon"), 171: ("one", "intron"), 195: ("one,g2", "intron"), 260: ("g2", "intron")}
-    places |= {261: (".", "intergenic"), 515: ("long,short", "intron"), 600: ("long", "intron")}
+    places |= {165: ("one", "exon"), 171: ("one", "intron"), 195: ("one,g2", "intron"), 260: ("g2", "gene")}
+    places |= {261: (".", "intergenic"), 515: ("long,short", "gene"), 600: ("long", "gene")}
     deletion = f"c 98 . {BASES[97:101]} {BASES[97]} . . ."
     source = make_vcf(*map(snv, places), deletion)
     annotate(source, genome, scorer, tmp_path / "o.vcf.gz", table=tmp_path / "t.tsv", gff=gff)
@@ -238,6 +238,23 @@ def test_the_table_tells_genes_and_region_classes(genome, make_vcf, scorer, tmp_
     gff.write_text("elsewhere\t.\tgene\t1\t5\t.\t-\t.\tID=g3\n")
     with pytest.raises(InputError, match="no gene, exon or CDS on a contig"):
         GeneRegions(gff, genome)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["gene 100 200 ID=a", "mRNA 100 200 ID=t;Parent=a", "exon 100 110 Parent=t,u", "gene 150 300 ID=b"],
+        ["exon 100 110 Parent=t", "mRNA 100 200 ID=t;Parent=a", "gene 100 200 ID=a", "gene 150 300 ID=b"],
+        ['gene 100 200 gene_id "a";', 'exon 100 110 gene_id "a"; transcript_id "t";', 'gene 150 300 gene_id "b";'],
+    ],
+)
+def test_only_a_gene_that_has_exons_has_introns(genome, tmp_path, lines):
+    gff = tmp_path / "a.gff"
+    rows = (line.split(" ", 3) for line in lines)
+    gff.write_text("".join(f"c\t.\t{kind}\t{first}\t{last}\t.\t+\t.\t{text}\n" for kind, first, last, text in rows))
+    regions = GeneRegions(gff, genome)
+    found = [regions.at("c", place, place + 1) for place in (105, 120, 160, 250)]
+    assert found == [("a", "exon"), ("a", "intron"), ("a,b", "intron"), ("b", "gene")]
 
 
 class Halves:
@@ -263,3 +280,22 @@ def test_percentiles_are_written_beside_the_scores(genome, make_vcf, scorer, tmp
     with pysam.VariantFile(str(tmp_path / "p.vcf.gz")) as variants:
         assert "GLM_PCTL" not in variants.header.info
         assert all("GLM_PCTL" not in r.info for r in variants)
+
+
+@pytest.mark.parametrize("definition", ['##INFO=<ID=GLM_PCTL,Number=1,Type=String,Description="x">', None])
+def test_a_foreign_percentile_is_refused_or_replaced_where_one_is_written(
+    genome, make_vcf, scorer, tmp_path, definition
+):
+    source = make_vcf(snv(50, ";GLM_PCTL=theirs"), header=[definition] if definition else [])
+    out = tmp_path / "o.vcf.gz"
+    with pytest.raises(UsageError, match="GLM_PCTL.*overwrite-info"):
+        annotate(source, genome, scorer, out, background=Halves())
+    assert not out.exists()
+    annotate(source, genome, scorer, out, background=Halves(), overwrite_info=True)
+    with pysam.BGZFile(str(out), "rb") as stream:
+        text = stream.read()
+    assert (text.count(b"ID=GLM_PCTL,"), text.count(b"GLM_PCTL=")) == (1, 1)
+    assert b"\tK=50;GLM_LLR=" in text
+    annotate(source, genome, scorer, out)
+    with pysam.BGZFile(str(out), "rb") as stream:
+        assert b"\tK=50;GLM_PCTL=theirs;GLM_LLR=" in stream.read()

@@ -19,7 +19,7 @@ from genomelm.scoring import scorer as scorer_room
 from genomelm.scoring.alleles import lifted, other_strand, read_alone, read_pair
 from genomelm.scoring.assay_window import check_assay_window
 from genomelm.scoring.forward import byte_log_probabilities, read_windows
-from genomelm.scoring.likelihood import shared_ratios
+from genomelm.scoring.likelihood import Change, plain_ratios, shared_ratios
 from genomelm.scoring.scorer import HeadScorer, LikelihoodScorer, scorer_for
 from genomelm.seq.alphabet import encode, reverse_complement
 from genomelm.seq.genome import Genome
@@ -106,6 +106,17 @@ def test_a_change_to_the_same_sequence_scores_zero(scorer, task_models, genome, 
     same = [AllelePair(p.variant, "OK", p.window, p.ref, p.ref, p.offset, p.ref_length, p.ref_length) for p in pairs]
     assert (scorer.score(same) == 0).all()
     assert (HeadScorer(task_models[0], width=64).score(same) == 0).all()
+
+
+def test_equal_bases_score_zero_though_a_patch_start_moved(language_model):
+    ref = read_alone(language_model, "GATTACATATAATGCAGGCTCCCC")
+    marks = ref.marks.copy()
+    marks[:-1] = False
+    marks[[0, 8, 22]] = True
+    ref = dataclasses.replace(ref, marks=marks)
+    change = Change(ref, lifted(ref, "GATTACATATAATGCAGGCTCCC", 20, 2, 1), 20, 2, 3)
+    assert (change.alt.marks[:23] != ref.marks[:23]).any()
+    assert plain_ratios(language_model, [change]) == shared_ratios(language_model, [change]) == [0.0]
 
 
 @pytest.mark.parametrize("kind", ["language", "task"])

@@ -14,14 +14,14 @@ from hostile_files import files
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genomelm.errors import InputError, UsageError
+from genomelm.errors import AssemblyError, InputError, UsageError
 from genomelm.scoring import pools, shard
 from genomelm.scoring.annotate import annotate
 from genomelm.scoring.merge import merge
 from genomelm.scoring.shard import Shard, Statement
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
-from genomelm.seq.vcf import VcfReader
+from genomelm.seq.vcf import Header, VcfReader
 
 BASES = "".join(random.Random(4).choices("ACGT", k=900))
 OTHER = {"A": "C", "C": "G", "G": "T", "T": "A"}
@@ -169,6 +169,37 @@ def test_shards_of_different_inputs_runs_or_headers_are_refused(genome, make_vcf
         merge([parts[0], other], joined)
     with pytest.raises(UsageError, match="part .* as well"):
         merge(parts, parts[0])
+
+
+def test_mismatches_of_all_shards_count_together(genome, make_vcf, scorer, shards, tmp_path):
+    lines = []
+    for pos in range(1, 201):
+        base, other = BASES[pos - 1], OTHER[BASES[pos - 1]]
+        ref = base if pos % 8 else next(b for b in "ACGT" if b not in (base, other))
+        lines.append(f"c {pos} . {ref} {other} . . .")
+    source = make_vcf(*lines)
+    with pytest.raises(AssemblyError, match="20 of 160 REF alleles on c differ from"):
+        annotate(source, genome, scorer, tmp_path / "whole.vcf.gz")
+    for policy in ("flag", "drop"):
+        parts = shards(4, source, on_ref_mismatch=policy)
+        with pytest.raises(AssemblyError, match="joined.vcf.gz: 25 of 200 REF alleles on c differ from the reference"):
+            merge(parts, tmp_path / "joined.vcf.gz")
+        assert not (tmp_path / "joined.vcf.gz").exists()
+
+
+@pytest.mark.parametrize("name", ["HLA-A*01:01", 'a"b,c>', "50%/\udcff"])
+def test_counts_of_mismatches_come_back_whatever_the_contig_is_called(name):
+    counts = {name: (3, 70), "c": (0, 5)}
+    said = Statement("GLM_LLR", Shard(1, 2), 0, 75, 150, 0, "0", "1", counts)
+    header = Header((said.line() + b"\n",), b"#CHROM\n")
+    assert Statement.of(header, "x") == said
+
+
+def test_a_percentile_of_another_program_is_no_column_of_the_joined_table(make_vcf, shards, tmp_path):
+    definition = '##INFO=<ID=GLM_PCTL,Number=1,Type=String,Description="x">'
+    source = make_vcf(*(line.replace(" K=", " GLM_PCTL=theirs;K=") for line in records(9)), header=[definition])
+    merge(shards(2, source), tmp_path / "j.vcf.gz", table=tmp_path / "j.tsv")
+    assert "percentile" not in pd.read_csv(tmp_path / "j.tsv", sep="\t").columns
 
 
 def test_what_a_shard_says_of_itself_is_read_again(make_vcf, shards):
