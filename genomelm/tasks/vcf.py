@@ -1,4 +1,7 @@
-"""Alleles of a VCF with labels: the windows of reference and alternate that a variant is scored on."""
+"""Alleles of a VCF with labels: windows of reference and alternate with the change in their middle.
+
+The head keeps the length of these windows, and scores variants in windows of that length.
+"""
 
 import logging
 from collections.abc import Iterator

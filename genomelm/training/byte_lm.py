@@ -13,7 +13,7 @@ from genomelm.models.byte_lm import ByteLM, ByteLMConfig, ByteNetwork
 from genomelm.models.encoding import Batch, make_batch
 from genomelm.models.language_head import BITS
 from genomelm.patching.count_model import CountModel
-from genomelm.runtime import counter_seed, seeded
+from genomelm.runtime import counter_seed, seeded, without_gradients
 from genomelm.seq.alphabet import ALPHABETS, check_letters, encode
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
@@ -116,7 +116,7 @@ def train_byte_lm(
         if not some:
             return {}
         batch = testing.batch(some).to(device)
-        with torch.inference_mode():
+        with without_gradients(device):
             loss = network(batch.ids, labels=label_ids(batch), return_logits=False).loss
         return {"test_bits": loss.item() * BITS}
 
@@ -127,6 +127,8 @@ def train_byte_lm(
         "reference": genome.digest,
         "regions": names,
     }
+    if config.early_stopping is not None:  # the best reading is of these
+        facts["held_out"] = [str(region) for region in test_regions]
     watched = {"goal": ("test_bits", -1), "targets": lambda *part: count_letters(*part, settings.alphabet, 1)}
     run = Run(config, config.steps, config.seed, batch_at, evaluate, (BITS, "bits"), state, digest_of(facts), **watched)
     network = new_byte_network(settings, config.seed)

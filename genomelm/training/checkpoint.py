@@ -43,8 +43,8 @@ def save_state(folder: Path, step: int, tensors: Tensors, facts: dict, keep: int
 def newest_state(folder: Path, fingerprint: str) -> Path | None:
     """Return the newest whole checkpoint of a run, or None.
 
-    One whose digests do not hold gives way to the one before it. It is removed, and so are those of another run
-    (another fingerprint) and what a killed process has left: they would crowd out this run's own.
+    One whose digests do not hold gives way to the one before it. It is removed, and so is what a killed process has
+    left; those of another run (another fingerprint) are set aside: they would crowd out this run's own.
     """
     for left in folder.glob(".step-*"):
         shutil.rmtree(left)
@@ -53,8 +53,10 @@ def newest_state(folder: Path, fingerprint: str) -> Path | None:
         try:
             facts = read_json(checkpoint / "state.json")
             if facts["fingerprint"] != fingerprint:
-                log.warning("%s belongs to other settings or data: removed, this run starts anew", checkpoint)
-                shutil.rmtree(checkpoint)
+                aside = _set_aside(checkpoint, facts["fingerprint"])
+                log.warning(
+                    "%s belongs to other settings or data: moved to %s, this run starts anew", checkpoint, aside
+                )
                 continue
             if any(sha256(checkpoint / name) != digest for name, digest in facts["digests"].items()):
                 raise ValueError("its digests do not hold")
@@ -64,6 +66,16 @@ def newest_state(folder: Path, fingerprint: str) -> Path | None:
             continue
         newest = checkpoint
     return newest
+
+
+def _set_aside(checkpoint: Path, fingerprint: str) -> Path:
+    """Move a checkpoint into a folder of its run, beside the folder of states, and return that place."""
+    aside = checkpoint.parent.with_name(f"{checkpoint.parent.name}-{fingerprint[:8]}") / checkpoint.name
+    aside.parent.mkdir(exist_ok=True)
+    if aside.exists():
+        shutil.rmtree(aside)
+    checkpoint.rename(aside)
+    return aside
 
 
 def read_state(checkpoint: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict]:

@@ -1,12 +1,16 @@
 """A training file of configs/train."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 from genomelm.errors import UsageError
 from genomelm.settings import setting, to_mapping
 
 KEEPING = ("checkpoint_minutes", "keep_checkpoints", "prefetch", "tensorboard", "shard")
 """Settings that do not decide the weights."""
+PRETRAINING = ("window", "order", "records", "masked_share", "repeat_weight")
+TUNING = ("epochs", "dropout", "tune", "lora_rank", "lora_alpha", "task_order")
+"""Settings that do nothing in fine-tuning, and those that do nothing in pretraining."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,16 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if any(window < 16 for window in self.curriculum):
             raise UsageError(f"curriculum has a window of {min(self.curriculum)} bases: give 16 or more")
+
+    def refuse(self, names: Sequence[str], theirs: str, what: str) -> None:
+        """Check that no setting of `names`, which belong to `theirs` and not to `what`, differs from its default.
+
+        Raises:
+            UsageError: some do; all are named.
+        """
+        defaults = {field.name: field.default for field in fields(self)}
+        if odd := [f"{name}: {getattr(self, name)}" for name in names if getattr(self, name) != defaults[name]]:
+            raise UsageError(f"{', '.join(odd)}: of {theirs}, without effect in {what}; leave out of the training file")
 
     def facts(self) -> dict:
         """Return what decides the weights: every setting, save those that say how a run is kept and watched."""

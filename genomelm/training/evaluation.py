@@ -15,7 +15,7 @@ from genomelm.nn.hyena import HyenaOperator
 from genomelm.nn.hyena.published import PublishedOperator
 from genomelm.nn.s5 import GatedStateSpace, S5Operator
 from genomelm.patching.count_model import CountModel
-from genomelm.runtime import exact_float32
+from genomelm.runtime import exact_float32, without_gradients
 from genomelm.seq.alphabet import encode
 from genomelm.seq.interval import Interval
 from genomelm.training.rows import Boundaries, Rows
@@ -69,7 +69,7 @@ def bits_by_case(
     """
     found = []
     size = max(1, BYTES // max(len(tile) for tile in tiles))
-    with torch.inference_mode(), exact_float32():
+    with without_gradients(device), exact_float32():
         for first in range(0, len(tiles), size):
             changed = None if boundaries is None else lambda marks, i, first=first: boundaries(marks, first + i)
             batch = windows.batch(tiles[first : first + size], model.is_conjoined, changed)

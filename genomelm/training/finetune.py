@@ -15,12 +15,12 @@ from genomelm.models.classes import CLASSES
 from genomelm.models.encoding import Batch
 from genomelm.models.model import GenomeModel
 from genomelm.models.neutral import say_neutral
-from genomelm.runtime import counter_seed, exact_float32, seeded
+from genomelm.runtime import counter_seed, exact_float32, seeded, without_gradients
 from genomelm.settings import to_mapping
 from genomelm.tasks.config import TaskConfig
 from genomelm.tasks.examples import Examples
 from genomelm.tasks.metrics import measured
-from genomelm.training.config import TrainConfig
+from genomelm.training.config import PRETRAINING, TrainConfig
 from genomelm.training.loop import Run, train
 from genomelm.training.parts import share
 from genomelm.training.task_batches import TaskBatches
@@ -105,6 +105,7 @@ def task_head(pretrained: GenomeModel, task: TaskConfig, labels: np.ndarray, dro
         "kind": task.kind,
         "task": task.name,
         "reference": task.reference or "",
+        "window": task.width if task.source == "vcf" else 0,
         "two_strands": task.two_strands,
         "dropout": dropout,
         "outputs": task.outputs,
@@ -136,7 +137,7 @@ def predict_task(model: GenomeModel, batches: TaskBatches, examples: Examples, d
     """
     size = max(1, PREDICT_BYTES // max((len(sequence) + 1 for sequence in examples.sequences), default=1))
     views = []
-    with torch.inference_mode(), exact_float32():
+    with without_gradients(device), exact_float32():
         for reverse in (False, True) if batches.task.two_strands else (False,):
             out = []
             for first in range(0, len(examples), size):
@@ -195,6 +196,7 @@ def finetune_tasks(
     say_neutral(pretrained)
     if config.steps is None and config.epochs is None:
         raise UsageError("fine-tuning needs 'steps' or 'epochs' in the training file")
+    config.refuse(PRETRAINING, "pretraining", "fine-tuning")
     if config.curriculum:
         raise UsageError("a task's examples are as long as they are: leave 'curriculum' out of the training file")
     several = len(tasks) > 1
@@ -217,7 +219,10 @@ def finetune_tasks(
         "train": config.facts(),
         "seed": seed,
         "source": source,
+        "patching": pretrained.patcher.fingerprint,
     }
+    if config.early_stopping is not None:  # the best reading is of these
+        facts["held_out"] = [digest_of([run.validation.sequences, run.validation.labels.tolist()]) for run in runs]
     if several:
         model = tasks_model(pretrained, tasks, seed, config)
     else:

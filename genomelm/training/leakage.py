@@ -1,7 +1,8 @@
 """What held-out data share with training: the same sequences, on either strand, in constant memory.
 
-Whole records are compared by digest, all of them. Windows and pieces of records are looked for anywhere in the
-training text, by a number of them that does not grow with the data.
+Whole records are compared by digest, all of them, with whole records of training. Windows of genomes are looked for
+anywhere in the training text, that of records too, by a number of them that does not grow with the data. Reads that
+were cut from a genome are not looked for in it.
 """
 
 import logging
@@ -45,6 +46,12 @@ def leakage(data: Data, window: int) -> dict:
         parts: dict[str, dict[str, int]] = {}
         for modality in {source.modality: None for source in data.sources if source.has(split)}:
             sources = [source for source in data.sources if source.modality == modality]
+            if len({type(source) for source in sources}) > 1:
+                log.warning(
+                    "%s: a genome and records are both of %s: records that were cut from the genome are not looked "
+                    "for in it; give the records a split file that follows the genome's regions",
+                    *(split, modality),
+                )
             for name, counts in (
                 ("windows", _shared_windows(sources, split, window, modality)),
                 ("records", _shared_records(sources, split, modality)),

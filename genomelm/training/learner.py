@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import nn
 
-from genomelm.runtime import autocast, counter_seed
+from genomelm.errors import UsageError
+from genomelm.runtime import autocast, counter_seed, seed_draws, work_off
 from genomelm.training.ahead import Part
 from genomelm.training.average import Average
 from genomelm.training.compiling import compiled, restore_layers
@@ -31,11 +32,17 @@ class Learner:
 
     Raises:
         ResourceError: the model is to be compiled, and there is no compiler.
+        UsageError: gradient checkpointing on a TPU.
     """
 
     def __init__(self, model: nn.Module, config: TrainConfig, team: Team) -> None:
         self.model, self.config, self.team = model.to(team.device).train(), config, team
         if config.gradient_checkpointing:
+            if team.device.type == "xla":
+                raise UsageError(
+                    "gradient_checkpointing: true does nothing on a TPU, where XLA decides what is kept: set it to "
+                    "false, and raise accumulate where memory is short"
+                )
             model._set_gradient_checkpointing()
         self.is_sharded = team.size > 1 and sharding_asked(config.shard)
         self.trained = sharded(model) if self.is_sharded else model
@@ -62,7 +69,7 @@ class Learner:
         for number, part in enumerate(parts):
             # The first part of the first process draws as a run in one part does.
             place = self.team.rank * len(parts) + number
-            torch.manual_seed(counter_seed("dropout", seed, step, *([place] if place else [])))
+            seed_draws(counter_seed("dropout", seed, step, *([place] if place else [])), self.team.device)
             here = part.to(self.team.device)
             with self.team.accumulating(self._called, number + 1 < len(parts)):
                 with autocast(self.team.device, self.config.precision):
@@ -73,7 +80,9 @@ class Learner:
             losses.append(loss.detach())
         norm = whole(torch.nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.clip))
         total = torch.stack(losses).sum() if several else losses[0]
-        loss, norm = torch.stack([total.float(), norm.float()]).tolist()  # a GPU is waited for once
+        told = torch.stack([total.float(), norm.float()])
+        work_off(self.team.device)
+        loss, norm = told.tolist()  # a GPU is waited for once
         return self.team.sums([loss])[0] / self.team.size if several else loss, norm
 
     def apply(self, rate: float) -> None:
@@ -82,6 +91,7 @@ class Learner:
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
+        work_off(self.team.device)
 
     def tensors(self) -> dict[str, dict[str, torch.Tensor]]:
         """Return what a checkpoint holds; all processes must ask for it."""

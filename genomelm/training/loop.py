@@ -77,8 +77,8 @@ def train(model: nn.Module, run: Run, device: torch.device, max_minutes: float |
     Every process of the run calls this alike; the first one writes the checkpoints and the log.
 
     Returns:
-        The log: one dictionary a reading (step, bases, train_<unit>, lr, norms of gradients, S5 poles, speed, seconds,
-        and what `evaluate` gives). The weights are in `model`, in eval mode.
+        The log: one dictionary a reading (step, bases, train_<unit>, lr, norms of gradients before clipping, S5 poles,
+        speed, seconds, and what `evaluate` gives). The weights are in `model`, in eval mode.
 
     Raises:
         Interrupted: a signal or the time budget, of any process; a checkpoint was written.
@@ -101,7 +101,7 @@ class _Loop:
         self.learner = Learner(model, run.config, team)
         self.stop = StopRequest(max_minutes)
         self.health = Health(self.learner.trained, run.config.clip, run.most_alarms)
-        self.rolled_back = False
+        self.rolled_back, self.clipped = False, 1.0
         if not self._restore():
             self.step, self.best = 0, Best(self.config.early_stopping, run.goal)
             self.progress = Progress(run, 0, START, team.device)
@@ -156,6 +156,7 @@ class _Loop:
                 self.progress.skipped += 1
                 return False
             self.learner.apply(rate_at(self.step, self.run.steps, self.config))
+        self.clipped = max(1.0, norm / self.config.clip)  # by which the gradient was divided
         alarm = self.health.after_step(self.step, norm)
         bases = int(self.team.sums([sum(part.bases for part in parts)])[0])
         self.progress.add(bases, loss, norm, alarm)
@@ -163,7 +164,8 @@ class _Loop:
 
     def _read(self, waited: float) -> None:
         """Add a reading to the log."""
-        told: dict = {"gradient_norms": layer_norms(self.learner.trained.named_parameters())}
+        norms = layer_norms(self.learner.trained.named_parameters())
+        told: dict = {"gradient_norms": {layer: norm * self.clipped for layer, norm in norms.items()}}
         if self.health.spaces:
             told["state_norm"] = self.health.state_norm()
         with self.learner.readable() as model:
@@ -173,7 +175,8 @@ class _Loop:
             told["poles"] = poles
         rate = rate_at(self.step - 1, self.run.steps, self.config)
         reading = self.progress.read(self.step, rate, told, waited, self.schedule.spent)
-        self.best.take({"step": self.step, **told}, self.learner.read_weights)
+        # Processes whose readings differ in a last digit must not differ in what they do next.
+        self.best.take(self.team.from_first({"step": self.step, **told}), self.learner.read_weights)
         if self.best.over:
             log.info("no better reading since step %d: the run ends, with the weights of then", self.best.step)
         self.files.add(reading)

@@ -25,10 +25,10 @@ def share(rows: int, part: int, parts: int) -> slice:
 
 
 def count_targets(batch: Batch, labels: torch.Tensor | Mapping[str, torch.Tensor]) -> int:
-    """Return how many labels a loss is the mean over: those that are neither IGNORED nor NaN, of all tasks."""
+    """Return how many labels a loss is the mean over, of all tasks: classes that are not IGNORED, numbers but NaN."""
     if isinstance(labels, Mapping):
         return sum(count_targets(batch, each) for each in labels.values())
-    return int(((labels != IGNORED) & ~labels.isnan()).sum())
+    return int((~labels.isnan() if labels.is_floating_point() else labels != IGNORED).sum())
 
 
 def count_letters(batch: Batch, labels: torch.Tensor, alphabet: str, shift: int) -> float:

@@ -15,11 +15,11 @@ from genomelm.models.families import config_of
 from genomelm.models.heads import BITS
 from genomelm.models.model import GenomeModel
 from genomelm.patching.patcher import Patcher
-from genomelm.runtime import seeded
+from genomelm.runtime import processes, seeded
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.settings import to_mapping
-from genomelm.training.config import TrainConfig
+from genomelm.training.config import TUNING, TrainConfig
 from genomelm.training.curriculum import Stage, first_step, stage_at, stages_of
 from genomelm.training.evaluation import bits_by_case
 from genomelm.training.loop import Run, train
@@ -87,6 +87,7 @@ def pretrain_on(
     Returns:
         The model and its log.
     """
+    config.refuse(TUNING, "fine-tuning", "pretraining")
     if config.steps is None:
         raise UsageError("pretraining needs 'steps' in the training file")
     data.prepare(settings)
@@ -118,10 +119,12 @@ def pretrain_on(
     facts = {
         "model": to_mapping(settings),
         "train": config.facts(),
-        "patching": data.patcher.fingerprint,
+        "patching": {modality: patcher.fingerprint for modality, patcher in data.patchers.items()},
         **data.facts(),
         "regions": data.train_regions(),
     }
+    if config.early_stopping is not None:  # the best reading is of these
+        facts["held_out"] = {held_out.split: data.regions_of(held_out.split)}
     shift = int(settings.shell.objective == "causal")
     watched = {
         "goal": (f"{held_out.split}_bits", -1),
@@ -139,6 +142,9 @@ class Steps:
         config: training file.
         stages: lengths of window, with the rows of a step of each.
         model: says what its batches hold.
+
+    Raises:
+        UsageError: the rows of a stage cannot be shared out among processes and micro-batches.
     """
 
     def __init__(self, data: Data, config: TrainConfig, stages: Sequence[Stage], model: GenomeModel) -> None:
@@ -147,6 +153,7 @@ class Steps:
         reach = model.shell.reach if config.records == "pack" else None
         self.mixtures = []
         for stage in stages:
+            share(stage.rows, 0, processes()[1] * config.accumulate)
             found = data.rows("train", stage.window, self.labelled, stage.rows, reach)
             names, weights = zip(*((source.name, source.weight) for source, _ in found), strict=True)
             rows = [rows for _, rows in found]

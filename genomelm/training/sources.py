@@ -221,8 +221,12 @@ class Data:
 
     def train_regions(self) -> list[str]:
         """Return the training regions of all genomes, as text."""
+        return self.regions_of("train")
+
+    def regions_of(self, split: str) -> list[str]:
+        """Return the regions of a split of all genomes, as text."""
         genomes = [source for source in self.sources if isinstance(source, GenomeSource)]
-        return [str(region) for source in genomes for region in source.regions["train"]]
+        return [str(region) for source in genomes for region in source.regions.get(split, ())]
 
 
 @contextlib.contextmanager

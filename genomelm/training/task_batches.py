@@ -60,10 +60,14 @@ class TaskBatches:
         return marks
 
     def labels(self, examples: Examples, rows: np.ndarray, reverse: np.ndarray) -> torch.Tensor:
-        """Return the labels of the examples `rows`: float32 (n,) or (n, columns); of bases (n, l+1), BOS left out."""
+        """Return the labels of the examples `rows`: float32 (n,) or (n, columns); of bases (n, l+1), BOS left out.
+
+        Classes of bases are int64, and IGNORED where there is none; other labels are numbers, and NaN.
+        """
         labels = examples.labels[rows]
         if not self.task.of_bases:
             return torch.from_numpy(labels).float()
         read = np.where(reverse[:, None], labels[:, ::-1], labels)
         ignored = np.nan if self.task.per_base else IGNORED
-        return torch.from_numpy(np.pad(read, ((0, 0), (1, 0)), constant_values=ignored)).float()
+        padded = torch.from_numpy(np.pad(read, ((0, 0), (1, 0)), constant_values=ignored))
+        return padded.float() if self.task.per_base else padded.long()

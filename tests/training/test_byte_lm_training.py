@@ -56,6 +56,17 @@ def run(place: SimpleNamespace, state: Path, settings: ByteLMConfig = TINY, conf
     return train_byte_lm(place.genome, settings, config, place.train, place.test, state, CPU, **more)
 
 
+def test_a_checkpoint_serves_runs_of_other_test_regions_unless_they_end_a_run(chain, tmp_path, monkeypatch) -> None:
+    found = []
+    monkeypatch.setattr(byte_lm, "train", lambda network, run, *_: found.append(run.fingerprint) or [])
+    for config in (QUICK, dataclasses.replace(QUICK, early_stopping=2)):
+        for end in (8_000, 7_000):
+            place = SimpleNamespace(genome=chain.genome, train=chain.train, test=[Interval("test", 0, end)])
+            run(place, tmp_path / "state", TINY, config)
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+
+
 def test_a_markov_chain_is_learned_to_near_its_true_entropy(chain, tmp_path) -> None:
     settings = dataclasses.replace(TINY, both_strands=False)
     config = TrainConfig(steps=240, batch_size=8, window=256, learning_rate=1e-2, evaluate_every=120)

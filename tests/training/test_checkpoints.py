@@ -16,6 +16,7 @@ def saved(folder, *steps, fingerprint="x", keep=9):
 
 
 def test_the_newest_whole_one_is_read_and_others_are_removed(tmp_path, caplog) -> None:
+    tmp_path = tmp_path / "run.state"
     saved(tmp_path, 1, 2, 3)
     saved(tmp_path, 7, fingerprint="y")
     broken = tmp_path / "step-00000003" / "model.safetensors"
@@ -31,6 +32,7 @@ def test_the_newest_whole_one_is_read_and_others_are_removed(tmp_path, caplog) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000001", "step-00000002"]
     assert caplog.text.count("is not whole") == 2
     assert "step-00000007 belongs to other settings or data" in caplog.text
+    assert (tmp_path.with_name("run.state-y") / "step-00000007" / "state.json").is_file()  # days of work, perhaps
     assert newest_state(tmp_path / "nothing", "x") is None
 
 

@@ -49,6 +49,12 @@ def test_windows_are_whole_blocks_and_at_most_a_step() -> None:
     assert from_mapping(TrainConfig, {"curriculum": [512, 1024]}).curriculum == (512, 1024)
 
 
+def test_rows_of_a_later_stage_that_cannot_be_shared_are_told_at_the_start(site, tmp_path, drawn) -> None:
+    with pytest.raises(UsageError, match="a step has 2 rows, which 4 parts"):
+        run(site, tmp_path / "state", dataclasses.replace(GROWING, accumulate=4), SETTINGS["gryphon"])
+    assert not drawn
+
+
 def test_stages_have_equal_shares() -> None:
     for steps, stages in ((12, 3), (10, 3), (2, 5), (100, 1)):
         numbers = [stage_at(step, steps, stages) for step in range(steps)]

@@ -16,6 +16,7 @@ from genomelm.seq.alphabet import encode
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.record_text import text_digest
+from genomelm.training import pretrain as pretraining
 from genomelm.training.data_config import DataConfig, SourceConfig, read_data_file
 from genomelm.training.pretrain import pretrain_on
 from genomelm.training.sources import Data, RecordSource, opened
@@ -221,6 +222,23 @@ def test_sources_of_several_alphabets_go_into_a_mixed_model(place):
     assert dna_patcher.config.stride == 6
     with pytest.raises(UsageError, match="the model reads dna, but source p has records of protein"):
         trained(config_of(GENOME, protein), "x")
+
+
+def test_a_checkpoint_serves_runs_of_the_same_patches_and_with_early_stopping_held_out_regions(place, monkeypatch):
+    found = []
+    monkeypatch.setattr(pretraining, "train", lambda model, run, *_: found.append(run.fingerprint) or [])
+    settings = settings_of("hyena_glt", "causal", alphabet="mixed", kmers=())
+    protein = {"name": "p", "fasta": "p.fa", "modality": "protein", "validation_share": 0.2}
+
+    def fingerprint(stride: int, early_stopping: int | None, held: str = "c3") -> str:
+        Patcher(PatcherConfig("fixed_stride", stride=stride, alphabet="protein")).save(f"p{stride}/patcher")
+        genome = {**GENOME, "train": ["c1"], "test": [], "validation": [held]}
+        config = dataclasses.replace(QUICK, early_stopping=early_stopping)
+        trained(config_of(genome, protein, patchers=[f"p{stride}"]), "x", settings, config)
+        return found[-1]
+
+    assert fingerprint(5, None) == fingerprint(5, None, "c2") != fingerprint(7, None)
+    assert fingerprint(5, 2) == fingerprint(5, 2) != fingerprint(5, 2, "c2")
 
 
 def test_what_does_not_go_together_is_refused(place):

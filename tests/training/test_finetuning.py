@@ -14,6 +14,7 @@ from genomelm.patching.patcher import Patcher
 from genomelm.seq.alphabet import reverse_complement
 from genomelm.tasks.config import TaskConfig
 from genomelm.tasks.examples import Examples
+from genomelm.training import finetune as finetuning
 from genomelm.training.config import TrainConfig
 from genomelm.training.finetune import _rows, finetune, predict_task, task_model
 from genomelm.training.pretrain import new_model
@@ -163,6 +164,16 @@ def test_a_task_keeps_the_shell_and_draws_its_head_from_the_seed(fresh_models):
     assert pretrained.config.head["task"] == ""
 
 
+def test_a_head_keeps_the_length_of_the_windows_of_variants(fresh_models):
+    pretrained = fresh_models("gryphon", "masked")
+    of_vcf = TaskConfig("t", "variant_effect", source="vcf", label_column="EFF", window=40)
+    lengths = [
+        task_model(pretrained, task, np.array([1.0, 2.0]), 1).config.head["window"]
+        for task in (of_vcf, TaskConfig("t", "variant_effect", reference=WILD))
+    ]
+    assert lengths == [40, 0]
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_the_training_file_s_dropout_is_the_head_s(fresh_models, tmp_path, dropout):
     data = examples(drawn(8), range(8))
@@ -177,6 +188,49 @@ def test_a_task_of_another_alphabet_is_refused(fresh_models, of_model, of_task):
     message = f"the model reads {of_model}, but task 't' is of {of_task}.*shell.alphabet {of_task}"
     with pytest.raises(UsageError, match=message):
         task_model(fresh_models("hyena_glt", "masked", of_model), task, np.array([0.0, 1.0]), 1)
+
+
+def test_a_label_of_minus_100_is_a_number_like_any_other(fresh_models, tmp_path):
+    texts = drawn(64)
+    labels = np.round([-100 + text.count("G") - 6 for text in texts])
+    assert (labels == -100).sum() > 4
+    data, config = examples(texts, labels), dataclasses.replace(CONFIG, steps=2, evaluate_every=1)
+    whole, parts = (
+        finetune(
+            *(fresh_models("gryphon", "causal"), TaskConfig("t"), data, dataclasses.replace(config, accumulate=count)),
+            *(1, tmp_path / str(count), CPU, "x"),
+        )[1]
+        for count in (1, 4)
+    )
+    assert [row["train_loss"] for row in parts] == pytest.approx([row["train_loss"] for row in whole], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("window", 64), ("order", "epoch"), ("records", "pack"), ("masked_share", 0.3), ("repeat_weight", 0.5)],
+)
+def test_settings_of_pretraining_are_refused(fresh_models, tmp_path, name, value):
+    data, config = examples(drawn(8), range(8)), dataclasses.replace(CONFIG, **{name: value})
+    with pytest.raises(UsageError, match=f"{name}: {value}: of pretraining, without effect in fine-tuning; leave out"):
+        finetune(fresh_models("gryphon", "causal"), TaskConfig("t"), data, config, 1, tmp_path / "a", CPU, "x")
+
+
+def test_a_checkpoint_serves_runs_of_the_same_patches_and_with_early_stopping_validation(
+    fresh_models, tmp_path, monkeypatch
+):
+    found = []
+    monkeypatch.setattr(finetuning, "train", lambda model, run, *_: found.append(run.fingerprint) or [])
+
+    def fingerprint(stride: int, early_stopping: int | None, moved: float = 0.0) -> str:
+        model = fresh_models("gryphon", "causal")
+        model.patcher = Patcher(PatcherConfig("fixed_stride", stride=stride))
+        data = examples(drawn(16), np.arange(16) + moved * (np.arange(16) % 8 == 5))  # 5 is for validation
+        config = dataclasses.replace(CONFIG, early_stopping=early_stopping)
+        finetune(model, TaskConfig("t"), data, config, 1, tmp_path / "a", CPU, "x")
+        return found[-1]
+
+    assert fingerprint(3, None) == fingerprint(3, None, 1.0) != fingerprint(4, None)
+    assert fingerprint(3, 2) != fingerprint(3, 2, 1.0)
 
 
 def test_a_run_needs_steps_or_epochs_and_a_patcher(fresh_models, tmp_path):

@@ -93,6 +93,14 @@ def test_shared_windows_and_records_are_counted(data):
     assert leakage(Data(both.sources[:1]), 256) == {"test": {"windows": expected["windows"]}}
 
 
+def test_that_reads_are_not_looked_for_in_a_genome_is_told(data, caplog):
+    leakage(Data(data[0].sources[:1]), 256)
+    leakage(Data(data[0].sources[1:]), 256)
+    assert not caplog.text
+    leakage(data[0], 256)
+    assert "test: a genome and records are both of dna: records that were cut from the genome are not" in caplog.text
+
+
 def test_pieces_of_any_size_give_the_same_counts(data, monkeypatch):
     whole = leakage(data[0], 256)
     monkeypatch.setattr(room, "CHUNK", 700)

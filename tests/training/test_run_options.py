@@ -81,7 +81,8 @@ def test_targets_are_what_a_loss_is_the_mean_over() -> None:
     batch = make_batch([np.arange(5)], [np.zeros(6, bool)])
     assert count_targets(batch, torch.tensor([[65, -100, 67]])) == 2
     assert count_targets(batch, torch.tensor([0.5, float("nan"), 1.0])) == 2
-    assert count_targets(batch, {"a": torch.zeros(3), "b": torch.tensor([[-100.0, 1.0]])}) == 4
+    assert count_targets(batch, torch.tensor([-100.0, float("nan"), -100.5])) == 2
+    assert count_targets(batch, {"a": torch.zeros(3), "b": torch.tensor([[-100, 1]])}) == 4
     ids = torch.tensor([[65, 67, 78, 71, -100, 257]])  # A C N G, left out, a special id
     assert count_letters(batch, ids, "dna", 0) == 3
     assert count_letters(batch, ids, "dna", 1) == 2
@@ -173,6 +174,39 @@ def test_norms_of_layers_add_up_to_the_norm_of_all(site) -> None:
     assert layer_of("shell.backbone.blocks.3.mixer.ssm.log_step") == "shell.backbone.blocks.3"
     assert layer_of("head.out.weight") == "head.out"
     assert layer_of("weight") == "weight"
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e3])
+def test_norms_of_layers_in_the_log_are_those_before_clipping(site, tmp_path, clip) -> None:
+    _, log = run(site, tmp_path / "state", dataclasses.replace(QUICK, steps=2, evaluate_every=1, clip=clip))
+    for row in log:
+        together = sum(norm**2 for norm in row["gradient_norms"].values()) ** 0.5
+        assert together == pytest.approx(row["gradient_norm"], rel=1e-3)
+
+
+def test_the_first_process_s_readings_decide_when_a_run_ends(site, tmp_path, monkeypatch) -> None:
+    def from_first(_self: Team, value: object) -> object:
+        return value | {"test_bits": float(value["step"])} if isinstance(value, dict) else value
+
+    monkeypatch.setattr(Team, "from_first", from_first)
+    _, log = run(site, tmp_path / "state", dataclasses.replace(QUICK, early_stopping=1))
+    assert [row["step"] for row in log] == [4, 8]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tune", "frozen"),
+        ("lora_rank", 4),
+        ("lora_alpha", 1.0),
+        ("dropout", 0.1),
+        ("epochs", 2.0),
+        ("task_order", "draw"),
+    ],
+)
+def test_settings_of_fine_tuning_are_refused_in_pretraining(site, tmp_path, name, value) -> None:
+    with pytest.raises(UsageError, match=f"{name}: {value}: of fine-tuning, without effect in pretraining; leave out"):
+        run(site, tmp_path / "state", dataclasses.replace(QUICK, **{name: value}))
 
 
 def test_event_files_hold_the_readings(site, tmp_path) -> None:

@@ -93,6 +93,7 @@ def test_labels_of_bases_are_turned_with_their_row_and_leave_bos_out():
     task = TaskConfig("t", kind="token_classification", source="gff_tokens", two_strands=True, window=4, token_step=1)
     given = examples("ACGT", "TTGA", labels=[[1, 0, 0, 0], [0, 0, 1, 1]])
     labels = TaskBatches(task, STRIDE).labels(given, np.array([0, 1, 1]), np.array([True, False, True]))
+    assert not labels.is_floating_point()  # by which IGNORED is told from a number
     assert labels.tolist() == [[IGNORED, 0, 0, 0, 1], [IGNORED, 0, 0, 1, 1], [IGNORED, 1, 1, 0, 0]]
 
 
