@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -63,6 +63,32 @@ def atomic_directory(path: str | Path) -> Iterator[Path]:
             os.rename(aside, path)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_folder(path: str | Path, own: Collection[str]) -> None:
+    """Refuse an output folder that holds other files than its command's: the new folder takes its place as a whole.
+
+    Raises:
+        UsageError: it is a file, or lies below one, or something in it is not `own`.
+    """
+    path = Path(path)
+    check_no_file(path)
+    others = sorted(set(os.listdir(path)) - set(own)) if path.is_dir() else []
+    if others:
+        raise UsageError(f"{path} holds other files ({', '.join(others[:3])}): give a folder of its own")
+
+
+def check_no_file(path: str | Path) -> None:
+    """Refuse a name for an output folder that is a file's, or lies below a file.
+
+    Raises:
+        UsageError: so it is.
+    """
+    for part in (Path(path), *Path(path).parents):
+        if part.exists():
+            if not part.is_dir():
+                raise UsageError(f"{path} cannot be a folder: {part} is a file; give the name of a folder")
+            return
 
 
 def _umask() -> int:

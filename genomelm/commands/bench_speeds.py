@@ -7,7 +7,9 @@ import typer
 
 
 def speeds(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of `bench model`, `operators`, `generate`, `score`.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Files of `bench model`, `operators`, `generate`, `score`.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write.")],
     markdown: Annotated[
         Path | None, typer.Option("--markdown", help="Markdown file whose tables of this benchmark are written anew.")

@@ -72,11 +72,8 @@ def _check_out(out: Path, checkpoint: Path) -> None:
         UsageError: it is a file, the checkpoint itself, or holds other files.
     """
     from genomelm.errors import UsageError
+    from genomelm.files import check_folder
 
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file: give a folder")
     if out.resolve() == checkpoint.resolve():
         raise UsageError(f"--out {out} is the checkpoint itself: give another folder")
-    others = sorted({file.name for file in out.iterdir()} - FILES) if out.is_dir() else []
-    if others:
-        raise UsageError(f"--out {out} holds other files ({', '.join(others[:3])}): give a folder of its own")
+    check_folder(out, FILES)

@@ -62,7 +62,7 @@ def finetune(
 
     from genomelm.commands.task_inputs import task_inputs
     from genomelm.errors import UsageError
-    from genomelm.files import digest_of, provenance, read_json, sha256, write_json
+    from genomelm.files import check_no_file, digest_of, provenance, read_json, sha256, write_json
     from genomelm.models.loading import load_model, save_model
     from genomelm.runtime import choose_device, set_threads
     from genomelm.seq.interval import Interval
@@ -93,11 +93,14 @@ def finetune(
     leaks = [
         _leaks(one, found, list(map(Interval.parse, seen)), strict) for one, found in zip(inputs, examples, strict=True)
     ]
-    weights = model / "model.safetensors" if model.is_dir() else model
-    sources = {"model": sha256(weights)}
+    if model.is_dir():
+        sources = {"model": sha256(model / "model.safetensors"), "config": sha256(model / "config.json")}
+    else:
+        sources = {"model": sha256(model)}
     for one in inputs:
         start = f"{one.task.name}." if len(inputs) > 1 else ""
         sources |= {f"{start}{option}": sha256(file) for option, file in one.files().items()}
+    check_no_file(out)
     state = out.parent / f"{out.name}.state"
     labelled = list(zip(chosen_tasks, examples, strict=True))
     with team.writing(out):

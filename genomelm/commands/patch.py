@@ -103,9 +103,9 @@ def patch(
 ) -> None:
     """Cut a genome into patches: fit a score source, calibrate to a mean length, store every boundary."""
     from genomelm.commands.patch_inputs import Inputs
-    from genomelm.commands.patch_outputs import check_folder, enrichment, write_bed, write_plot
+    from genomelm.commands.patch_outputs import OURS, enrichment, write_bed, write_plot
     from genomelm.errors import UsageError
-    from genomelm.files import atomic_directory, output_lock, provenance, write_json
+    from genomelm.files import atomic_directory, check_folder, output_lock, provenance, write_json
     from genomelm.patching.config import PatcherConfig
     from genomelm.patching.store import PatchStore, write_store
     from genomelm.settings import to_mapping
@@ -133,7 +133,7 @@ def patch(
     )
     files = {"codon_frame": codon_frame, "track": track, "byte_lm": byte_lm, "given": given, "fitted": fitted}
     regions = (train_region or [], test_region or [])
-    check_folder(out)
+    check_folder(out, OURS)
     with output_lock(out), Inputs(fasta, config, files, regions, missing, device) as inputs:
         classes = inputs.classes(annotation or [])
         patcher = inputs.patcher(mean)

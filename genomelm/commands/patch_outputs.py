@@ -1,13 +1,11 @@
 """What `genomelm patch` writes beside the store: a BED of patches, enrichment at features, and a plot."""
 
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from genomelm.errors import UsageError
 from genomelm.files import atomic_path
 from genomelm.patching.enrichment import Places, overlap
 from genomelm.patching.store import PatchStore
@@ -16,19 +14,6 @@ PIECE = 1 << 24
 
 
 OURS = {"patcher", "store", "patches.bed.gz", "patches.bed.gz.csi", "patches.png", "summary.json"}
-
-
-def check_folder(out: Path) -> None:
-    """Refuse an output folder that holds other files: the new folder takes its place as a whole.
-
-    Raises:
-        UsageError: it is a file, or something in it is not ours.
-    """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file: give a folder")
-    others = sorted(set(os.listdir(out)) - OURS) if out.is_dir() else []
-    if others:
-        raise UsageError(f"{out} holds other files ({', '.join(others[:3])}): give a folder of its own")
 
 
 def write_bed(path: Path, store: PatchStore) -> None:

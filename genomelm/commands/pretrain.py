@@ -49,7 +49,7 @@ def pretrain(
     import shutil
 
     from genomelm.commands.pretrain_data import opened_data
-    from genomelm.files import provenance, sha256, write_json
+    from genomelm.files import check_no_file, provenance, sha256, write_json
     from genomelm.models.config import read_model_file
     from genomelm.models.estimate import in_tables
     from genomelm.models.loading import save_model
@@ -65,6 +65,7 @@ def pretrain(
     set_threads(threads)
     chosen = choose_device(device, require_gpu)
     team = Team(chosen)
+    check_no_file(out)
     state = out.parent / f"{out.name}.state"
     short = (genome, patches, train_region, test_region)
     with (

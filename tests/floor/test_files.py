@@ -9,7 +9,16 @@ import sys
 import pytest
 
 from genomelm.errors import UsageError
-from genomelm.files import atomic_directory, atomic_path, digest_of, output_lock, sha256, write_json
+from genomelm.files import (
+    atomic_directory,
+    atomic_path,
+    check_folder,
+    check_no_file,
+    digest_of,
+    output_lock,
+    sha256,
+    write_json,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -91,3 +100,21 @@ def test_digests_depend_on_content_only(tmp_path):
     assert digest_of({"a": 1, "b": [2.5]}) == digest_of({"b": [2.5], "a": 1})
     (tmp_path / "x").write_bytes(b"abc")
     assert sha256(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_folder_that_would_be_replaced_holds_nothing_else(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "ours.json").write_text("{}")
+    check_folder(tmp_path / "out", ["ours.json"])
+    check_folder(tmp_path / "new" / "one", [])
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds other files \(notes\.txt\)"):
+        check_folder(tmp_path / "out", ["ours.json"])
+
+
+def test_an_output_folder_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(UsageError, match="give the name of a folder"):
+            check_no_file(path)
+    check_no_file(tmp_path / "new" / "run")
