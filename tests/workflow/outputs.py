@@ -4,7 +4,9 @@ import gzip
 import json
 from pathlib import Path
 
-LEFT_OUT = {"provenance", "made_by", "made", "seconds", "kbases_per_second", "rate", "timings", "files", "date"}
+from genomelm.training.log_files import TIMES
+
+LEFT_OUT = {"provenance", "made_by", "made", "kbases_per_second", "rate", "timings", "files", "date", *TIMES}
 """Keys of JSON files; `files` is the report's list of the others with their digests."""
 
 NAMES_ONLY = ("*.html", "summary.txt", "*.tbi")
