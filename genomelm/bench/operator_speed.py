@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from genomelm.bench.budget_cell import device_facts, peak_memory, wait
 from genomelm.bench.timing import row, timed
+from genomelm.errors import NumericalError
 from genomelm.nn.bigbird import BlockPattern
 from genomelm.nn.bigbird.portable import attention, path_of
 from genomelm.nn.fftconv import causal_conv
@@ -91,14 +92,14 @@ def _error(work: Work, called: Callable[..., torch.Tensor]) -> float:
     """Return the largest error of the first rows against float64, by the latter's root mean square.
 
     Raises:
-        ArithmeticError: it is above the tolerance: a speed without a result is none.
+        NumericalError: it is above the tolerance: a speed without a result is none.
     """
     with torch.no_grad():
         exact = work.oracle(*work.inputs)[:, :CHECKED]
         ours = called(*work.inputs)[:, : exact.shape[1]]
     error = float((ours.double() - exact).abs().max() / exact.square().mean().sqrt())
     if not error <= work.tolerance:
-        raise ArithmeticError(f"{work.name}: the error against float64 is {error:.2g}, more than {work.tolerance:g}")
+        raise NumericalError(f"{work.name}: the error against float64 is {error:.2g}, more than {work.tolerance:g}")
     return error
 
 
