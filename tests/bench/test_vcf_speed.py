@@ -49,8 +49,9 @@ def test_an_output_that_is_not_its_input_is_no_speed(tmp_path, monkeypatch):
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
-    small, large = (peak_memory(tmp_path, records, 500) for records in (2_000, 5_000))
-    assert large - small < 8e6  # the larger file has 27 MB more text
+    # Both fill every buffer; a file of 2,000 records does not, and its peak is 4 to 8 MB lower.
+    small, large = (peak_memory(tmp_path, records, 500) for records in (5_000, 12_000))
+    assert large - small < 8e6  # the larger file has 63 MB more text
 
 
 @pytest.mark.long
