@@ -42,6 +42,9 @@ def finetune(
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop (exit 3) when test examples were met in training.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Train anew where OUT holds a finished run; its files are replaced.")
+    ] = False,
     device: Device = "auto",
     require_gpu: RequireGpu = False,
     threads: Threads = 2,
@@ -62,19 +65,21 @@ def finetune(
 
     from genomelm.commands.task_inputs import task_inputs
     from genomelm.errors import UsageError
-    from genomelm.files import check_no_file, digest_of, provenance, read_json, sha256, write_json
+    from genomelm.files import digest_of, provenance, read_json, sha256, write_json
     from genomelm.models.loading import load_model, save_model
     from genomelm.runtime import choose_device, set_threads
     from genomelm.seq.interval import Interval
     from genomelm.settings import read_config
     from genomelm.tasks.config import TaskConfig
     from genomelm.tasks.predictions import write_predictions
+    from genomelm.training.beforehand import check_beforehand
     from genomelm.training.config import TrainConfig
     from genomelm.training.finetune import finetune_tasks
     from genomelm.training.log_files import keep_events, write_log
     from genomelm.training.team import Team
 
     chosen_tasks, config = [read_config(TaskConfig, file) for file in task], read_config(TrainConfig, train)
+    check_beforehand(config, out, overwrite)
     inputs = task_inputs(chosen_tasks, data, genome, split, labels)
     set_threads(threads)
     chosen = choose_device(device, require_gpu)
@@ -100,7 +105,6 @@ def finetune(
     for one in inputs:
         start = f"{one.task.name}." if len(inputs) > 1 else ""
         sources |= {f"{start}{option}": sha256(file) for option, file in one.files().items()}
-    check_no_file(out)
     state = out.parent / f"{out.name}.state"
     labelled = list(zip(chosen_tasks, examples, strict=True))
     with team.writing(out):

@@ -35,6 +35,9 @@ def pretrain(
         Path | None,
         typer.Option("--conservation", help="bigWig, bedGraph or BED, for models with branches.conservation."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Train anew where OUT holds a finished run; its files are replaced.")
+    ] = False,
     device: Device = "auto",
     require_gpu: RequireGpu = False,
     threads: Threads = 2,
@@ -49,12 +52,13 @@ def pretrain(
     import shutil
 
     from genomelm.commands.pretrain_data import opened_data
-    from genomelm.files import check_no_file, provenance, sha256, write_json
+    from genomelm.files import provenance, sha256, write_json
     from genomelm.models.config import read_model_file
     from genomelm.models.estimate import in_tables
     from genomelm.models.loading import save_model
     from genomelm.runtime import choose_device, set_threads
     from genomelm.settings import read_config
+    from genomelm.training.beforehand import check_beforehand
     from genomelm.training.config import TrainConfig
     from genomelm.training.leakage import leakage, report_leakage
     from genomelm.training.log_files import keep_events, totals, write_log
@@ -62,10 +66,10 @@ def pretrain(
     from genomelm.training.team import Team
 
     settings, config = read_model_file(model), read_config(TrainConfig, train)
+    check_beforehand(config, out, overwrite)
     set_threads(threads)
     chosen = choose_device(device, require_gpu)
     team = Team(chosen)
-    check_no_file(out)
     state = out.parent / f"{out.name}.state"
     short = (genome, patches, train_region, test_region)
     with (

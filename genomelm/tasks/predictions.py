@@ -20,7 +20,8 @@ def write_predictions(path: Path, task: TaskConfig, test: Examples, predictions:
     """Write a row an example, or a row a judged base: name, label, prediction.
 
     Several label columns have a column each, and several outputs too: label_NAME and prediction_NAME. Predictions of
-    classes are logits, and labels their names.
+    classes are logits, and labels their names. Where bases have labels, `offset` is the base's place in the example,
+    from 0.
 
     Args:
         predictions: (n,) or (n, k); with an axis of outputs behind it where there are several.
@@ -32,8 +33,13 @@ def write_predictions(path: Path, task: TaskConfig, test: Examples, predictions:
     texts = [_texts(task, row) for row in labels.reshape(rows, -1)]
     values = [[f"{value:.9g}" for value in row] for row in predictions.reshape(rows, -1)]
     names = np.repeat(test.names, rows // len(test))
-    header = ["name", *(f"label{end}" for end in beside), *(f"prediction{end}" for end in ends)]
-    lines = ("\t".join([name, *text, *value]) for name, text, value in zip(names, texts, values, strict=True))
+    places = [[]] * rows
+    if task.of_bases:
+        places = [[str(number * task.token_step)] for number in range(rows // len(test))] * len(test)
+    header = ["name", *["offset"] * task.of_bases, *(f"label{end}" for end in beside)]
+    header += [f"prediction{end}" for end in ends]
+    columns = zip(names, places, texts, values, strict=True)
+    lines = ("\t".join([name, *place, *text, *value]) for name, place, text, value in columns)
     write_text(path, "".join(f"{line}\n" for line in ("\t".join(header), *lines)))
 
 

@@ -89,6 +89,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if any(window < 16 for window in self.curriculum):
             raise UsageError(f"curriculum has a window of {min(self.curriculum)} bases: give 16 or more")
+        if self.steps is not None and self.epochs is not None:
+            raise UsageError(
+                f"steps: {self.steps} and epochs: {self.epochs:g} both say how long a run is: leave one out"
+            )
+        if self.tune != "lora":
+            self.refuse(("lora_rank", "lora_alpha"), "tune: lora", f"tune: {self.tune}")
 
     def refuse(self, names: Sequence[str], theirs: str, what: str) -> None:
         """Check that no setting of `names`, which belong to `theirs` and not to `what`, differs from its default.

@@ -30,15 +30,8 @@ class LogFiles:
         self.back_to(rows)
         self.events = None
         if events:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                raise UsageError(
-                    "tensorboard: true needs a package that is not installed: pip install 'genomelm[tensorboard]', or "
-                    "leave it out"
-                ) from None
             # What an earlier run wrote after the checkpoint is hidden: the steps come again.
-            self.events = SummaryWriter(folder / "tensorboard", purge_step=rows[-1]["step"] + 1 if rows else 0)
+            self.events = event_writer()(folder / "tensorboard", purge_step=rows[-1]["step"] + 1 if rows else 0)
 
     def back_to(self, rows: Sequence[Mapping]) -> None:
         """Drop all readings but these."""
@@ -57,6 +50,22 @@ class LogFiles:
         """End the files."""
         if self.events is not None:
             self.events.close()
+
+
+def event_writer() -> type:
+    """Return the class that writes TensorBoard's files.
+
+    Raises:
+        UsageError: the package is missing.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UsageError(
+            "tensorboard: true needs a package that is not installed: pip install 'genomelm[tensorboard]', or leave it "
+            "out"
+        ) from None
+    return SummaryWriter
 
 
 def keep_events(state: Path, out: Path) -> None:

@@ -35,7 +35,7 @@ def measure(model: GenomeModel, windows: GenomeWindows, device: torch.device) ->
         "windows": len(tiles),
         "window": windows.window,
         "bits_per_base": bootstrap_ratio(bits, counts),
-        **_by_case(measured),
+        **by_case(measured),
         "uniform": float(np.log2(len(ALPHABETS[model.alphabet].letters))),
         "side_information": [*windows.patcher.side_information, *model.side_inputs],
         "ablations": _ablations(model, windows, tiles[::2], device, bits[::2], counts[::2]),
@@ -70,7 +70,7 @@ def measure_long(model: GenomeModel, windows: GenomeWindows, device: torch.devic
     return result
 
 
-def _by_case(measured: BitsByCase) -> dict:
+def by_case(measured: BitsByCase) -> dict:
     """Return bits per base of repeats and of the rest, with intervals over the windows that have such bases."""
     found = {}
     for name, (bits, counts) in measured.parts().items():

@@ -49,9 +49,9 @@ def test_several_tasks_are_trained_in_one_run_and_measured_one_by_one(site, tmp_
     assert list(read(tmp_path / "q.tsv")[0])[2:5] == ["logit_at", "logit_gc", "logit_mixed"]
 
 
-@pytest.mark.parametrize("kind", ["frozen", "lora"])
-def test_the_training_file_says_what_is_tuned_and_metrics_json_how_much(site, tmp_path, kind):
-    (site / f"{kind}.yaml").write_text((site / "train.yaml").read_text() + f"tune: {kind}\nlora_rank: 2\n")
+@pytest.mark.parametrize(("kind", "more"), [("frozen", ""), ("lora", "lora_rank: 2\n")])
+def test_the_training_file_says_what_is_tuned_and_metrics_json_how_much(site, tmp_path, kind, more):
+    (site / f"{kind}.yaml").write_text((site / "train.yaml").read_text() + f"tune: {kind}\n{more}")
     tuning = finetuned(site, tmp_path / "run", *given(site, "two"), train=f"{kind}.yaml")["tuning"]
     model = load_model(tmp_path / "run" / "model")
     head = sum(p.numel() for p in model.head.parameters())

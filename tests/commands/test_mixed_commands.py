@@ -52,6 +52,24 @@ def test_the_log_has_each_sources_bits_and_the_folder_each_alphabets_patcher(sit
         assert (model.alphabet, model.patcher.config.stride) == (name, 4)
 
 
+def test_evaluate_measures_every_source_of_a_data_file_on_what_it_holds_out(site, tmp_path):
+    given = ["evaluate", site / "run" / "model", "--data", site / "data.yaml", "--window", 64, *ON_CPU]
+    code, said = run(*given, "-o", tmp_path / "bits.json")
+    assert code == 0, said
+    found = json.loads((tmp_path / "bits.json").read_text())["sources"]
+    assert [one["modality"] for one in found.values()] == ["dna", "rna", "protein"]
+    last = json.loads((site / "run" / "log.jsonl").read_text().splitlines()[-1])
+    for name in ("rna", "protein"):  # the reading's rows are all that these hold out
+        assert found[name]["rows"] == found[name]["rows_in_all"] <= 24
+        assert found[name]["bits_per_base"]["value"] == pytest.approx(last[f"test_bits_{name}"], abs=1e-6)
+    assert found["genome"]["bases"] == 3000
+    code, said = run(*given, "--held-out", "validation", "-o", tmp_path / "no.json")
+    assert (code, "validation" in said) == (2, True), said
+    code, said = run(*given, "--genome", site / "g.fa", "-o", tmp_path / "no.json")
+    assert (code, "--data names all sources" in said) == (2, True), said
+    assert not (tmp_path / "no.json").exists()
+
+
 @pytest.mark.parametrize("name", ["rna", "protein"])
 def test_generate_and_predict_read_the_alphabet_that_is_asked_for(site, tmp_path, name):
     model, given = site / "run" / "model", ["--alphabet", name, "--device", "cpu", "--threads", 1]

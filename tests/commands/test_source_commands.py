@@ -31,7 +31,10 @@ def test_each_source_is_trained_evaluated_and_predicted(site, tmp_path, name):
     rows = read(tmp_path / "run" / "predictions.tsv")
     ends = [f"_{end}" for end in task.output_names] or [""]
     beside = ends if task.label_columns else [""]
-    assert list(rows[0]) == ["name", *(f"label{e}" for e in beside), *(f"prediction{e}" for e in ends)]
+    if task.of_bases:
+        assert [int(row["offset"]) for row in rows[:2]] == [0, task.token_step]
+    place = ["offset"] * task.of_bases
+    assert list(rows[0]) == ["name", *place, *(f"label{e}" for e in beside), *(f"prediction{e}" for e in ends)]
     model = load_model(tmp_path / "run" / "model")
     assert model.config.head["outputs"] == task.outputs
     if task.kind == "variant_effect":
