@@ -1,8 +1,8 @@
-"""genomelm fetch: one row of a data manifest becomes one checked, indexed file."""
+"""genomelm fetch: rows of a data manifest become checked, indexed files."""
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,67 +10,176 @@ logger = logging.getLogger(__name__)
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="Name of the file in the manifest.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")],
-    manifest: Annotated[Path, typer.Option(help="The manifest (TSV).")] = Path("data_manifests/bundled.tsv"),
+    names: Annotated[list[str] | None, typer.Argument(help="Names of files in the manifest.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write, or a folder to write the names into.")
+    ] = None,
+    manifest: Annotated[Path, typer.Option(help="The manifest: a table (TSV), or a folder of tables.")] = Path(
+        "data_manifests"
+    ),
+    list_names: Annotated[bool, typer.Option("--list", help="Print the manifest's files and end.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print sources, bytes and licences, and write nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --list or --dry-run: print one JSON object.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
     mirror: Annotated[
-        str | None, typer.Option(envvar="GENOMELM_MIRROR", help="Base address instead of each address's host.")
+        list[str] | None,
+        typer.Option(
+            envvar="GENOMELM_MIRROR",
+            help="Base address instead of each address's scheme and host, or HOST=BASE for one host. Repeatable; "
+            "parted by blanks in the variable.",
+        ),
     ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds without a byte before an attempt is given up.")] = 60.0,
     as_published: Annotated[
         bool, typer.Option("--as-published", help="The published bytes only: no bgzip, index or provenance.")
+    ] = False,
+    unpack: Annotated[
+        bool, typer.Option("--unpack", help="Unpack the published archive (tar or zip) into the folder --output.")
     ] = False,
     source: Annotated[
         Path | None, typer.Option(help="The published file, fetched before with --as-published: no network.")
     ] = None,
 ) -> None:
-    """Fetch one file of a data manifest.
+    """Fetch files of a data manifest.
 
-    The bundled copy is used when there is one; otherwise the file is downloaded (resumed, tried
-    three times) and compared with the manifest's digest. Genomes are written as bgzip with .fai
-    and .gzi, variants as bgzip with .tbi; FILE.provenance.json says where the file is from.
+    The bundled copy is used when there is one; otherwise the file is downloaded (resumed, tried three times) and
+    compared with the manifest's digest, the publisher's checksum file, or the digest of its first use (lock.tsv).
+    Genomes are written as bgzip with .fai and .gzi, variants as bgzip with .tbi; FILE.provenance.json says where the
+    file is from.
     """
-    from genomelm.data.checksum import pin, read_pins
-    from genomelm.data.fetch import fetch as fetch_published
-    from genomelm.data.manifest import SUFFIXES, read_manifest
-    from genomelm.data.prepare import prepare
-    from genomelm.errors import InputError, IntegrityError, UsageError
-    from genomelm.files import provenance, sha256, write_json
+    import dataclasses
+
+    from genomelm.data.manifest import read_manifest
+    from genomelm.data.plan import free_bytes, plan
+    from genomelm.errors import ResourceError, UsageError
 
     table = read_manifest(manifest)
-    row = table.row(name)
-    if output.is_dir():
-        raise UsageError(f"--output {output} is a folder; give a file name, such as {output / name}")
-    if not as_published and not output.name.endswith(SUFFIXES.get(row.kind, "")):
-        raise UsageError(f"--output {output} must end with {SUFFIXES[row.kind]}: {row.kind} is written as bgzip")
-    pinned = read_pins(table.lock_path).get(name)
+    if list_names:
+        _print_rows(table.rows.values(), as_json)
+        return
+    if not names:
+        raise UsageError("give the name of a file; `genomelm fetch --list` prints them")
+    if output is None and not dry_run:
+        raise UsageError("give --output: a file, or a folder")
+    if as_json and not dry_run:
+        raise UsageError("--json goes with --list or --dry-run")
+    if timeout <= 0:
+        raise UsageError(f"--timeout {timeout:g} must be more than 0 seconds")
+    rows = [table.row(name) for name in names]
+    targets = _targets(rows, output or Path(), as_published, unpack, source)
+    if dry_run:
+        steps = [
+            plan(row, target, mirrors=mirror or (), offline=offline, lock=table.lock_path)
+            for row, target in zip(rows, targets, strict=True)
+        ]
+        needed, free = sum(step.bytes or 0 for step in steps), free_bytes(targets[0].absolute().parent)
+        _print_plan([dataclasses.asdict(step) for step in steps], needed, free, as_json)
+        if needed > free:
+            raise ResourceError(f"{needed:,} bytes are needed below {targets[0].parent}, where {free:,} are free")
+        return
+    for row, target in zip(rows, targets, strict=True):
+        how = {"mirrors": mirror or (), "offline": offline, "timeout": timeout, "lock": table.lock_path}
+        logger.info("%s: licence: %s; to cite: %s", row.name, row.licence, row.citation)
+        written = _fetch_one(row, target, manifest, how, as_published, unpack, source)
+        told = [*map(str, written[:3]), *([f"{len(written) - 3:,} more"] if len(written) > 3 else [])]
+        logger.info("%s: wrote %s", row.name, ", ".join(told))
 
-    def published(target: Path) -> None:
-        digest = fetch_published(row, target, mirror=mirror, offline=offline, pinned=pinned)
-        if row.sha256 is None:
-            pin(table.lock_path, name, digest)
+
+def _targets(rows: list, output: Path, as_published: bool, unpack: bool, source: Path | None) -> list[Path]:
+    """Return the file of each row, or raise UsageError."""
+    from genomelm.data.manifest import SUFFIXES
+    from genomelm.errors import InputError, UsageError
+
+    if (unpack or source) and len(rows) > 1:
+        raise UsageError(f"--{'unpack' if unpack else 'source'} takes one name, not {len(rows)}")
+    if as_published and (unpack or source):
+        other = "--unpack" if unpack else "--source"
+        raise UsageError(f"{other} and --as-published exclude each other; give one of them")
+    if source is not None and not source.is_file():
+        raise InputError(f"--source {source} does not exist")
+    if unpack:
+        return [output]
+    if len(rows) > 1 and output.exists() and not output.is_dir():
+        raise UsageError(f"--output {output} is a file, but {len(rows)} names are given; give a folder")
+    targets = [output / row.name if len(rows) > 1 or output.is_dir() else output for row in rows]
+    for row, target in zip(rows, targets, strict=True):
+        suffix = SUFFIXES.get(row.kind, "")
+        if not as_published and not target.name.endswith(suffix):
+            raise UsageError(f"--output {target} must end with {suffix}: {row.kind} is written as bgzip")
+    return targets
+
+
+def _fetch_one(
+    row: Any, target: Path, manifest: Path, how: dict[str, Any], as_published: bool, unpack: bool, source: Path | None
+) -> list[Path]:
+    """Fetch a row, or take `source` for it; return the files written."""
+    from genomelm.data.archive import unpack as unpack_archive
+    from genomelm.data.checksum import read_pins
+    from genomelm.data.fetch import fetch as fetch_published
+    from genomelm.data.prepare import prepare
+    from genomelm.errors import IntegrityError
+    from genomelm.files import provenance, sha256, write_json
 
     if source is not None:
-        if not source.is_file():
-            raise InputError(f"--source {source} does not exist")
-        expected = row.sha256 or pinned
-        if expected is not None and sha256(source) != expected:
-            raise IntegrityError(f"{source} is not the published {name}: its sha256 is not {expected}; fetch it again")
-        written = prepare(source, output, row.kind)
-    elif as_published or row.kind not in SUFFIXES:
-        published(output)
-        written = [output]
+        digest = sha256(source)
+        expected = row.sha256 or read_pins(how["lock"]).get(row.name)
+        if expected is not None and digest != expected:
+            raise IntegrityError(
+                f"{source} is not the published {row.name}: its sha256 is not {expected}; fetch it again"
+            )
+        raw = source
+    elif as_published:
+        fetch_published(row, target, **how)
+        return [target]
     else:
-        raw = output.parent / f".{output.name}.published"  # a fixed name: a broken download goes on next time
-        published(raw)
-        try:
-            written = prepare(raw, output, row.kind)
-        finally:
-            raw.unlink()
-    if not as_published:
-        facts = {"name": name, "file": output.name, "sha256": sha256(output), "bytes": output.stat().st_size}
-        facts |= {"licence": row.licence, "citation": row.citation, "url": " ".join(row.urls), "notes": row.notes}
-        facts["provenance"] = provenance(manifest=str(manifest), published_sha256=row.sha256 or pinned)
-        written.append(Path(f"{output}.provenance.json"))
-        write_json(written[-1], facts)
-    logger.info("%s: wrote %s (%s; %s)", name, ", ".join(map(str, written)), row.licence, row.citation)
+        raw = target.parent / f".{target.name}.published"  # a fixed name: a broken download goes on next time
+        digest = fetch_published(row, raw, **how)
+    try:
+        if unpack:
+            written = unpack_archive(raw, target)
+        else:
+            written = prepare(raw, target, row.kind, row.member, consume=source is None)
+    finally:
+        if source is None:
+            raw.unlink(missing_ok=True)
+    facts: dict[str, Any] = {"name": row.name, "file": target.name}
+    if not unpack:
+        facts |= {"sha256": sha256(target), "bytes": target.stat().st_size}
+    facts |= {"licence": row.licence, "citation": row.citation, "url": " ".join(row.urls), "notes": row.notes}
+    facts["provenance"] = provenance(manifest=str(manifest), published_sha256=digest)
+    written.append(target.with_name(f"{target.name}.provenance.json"))
+    write_json(written[-1], facts)
+    return written
+
+
+def _size(count: int | None) -> str:
+    return "unknown" if count is None else f"{count:,}"
+
+
+def _print_rows(rows: Any, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        keys = ("name", "kind", "assembly", "bytes", "licence", "citation", "verified", "notes")
+        print(json.dumps({"files": [{key: getattr(row, key) for key in keys} for row in rows]}, indent=2))
+        return
+    print("name\tkind\tassembly\tbytes\tverified\tlicence")
+    for row in rows:
+        verified = "yes" if row.verified else "no"
+        print("\t".join((row.name, row.kind, row.assembly, _size(row.bytes), verified, row.licence)))
+
+
+def _print_plan(steps: list[dict[str, Any]], needed: int, free: int, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        print(json.dumps({"files": steps, "bytes": needed, "free": free}, indent=2))
+        return
+    for step in steps:
+        print(f"{step['name']}\t{_size(step['bytes'])} bytes\t{step['source']}")
+        print(f"  digest: {step['digest']}; licence: {step['licence']}; to cite: {step['citation']}")
+    unknown = sum(step["bytes"] is None for step in steps)
+    more = f", and {unknown} of unknown size" if unknown else ""
+    print(f"{needed:,} bytes in all{more}; {free:,} are free")

@@ -3,15 +3,16 @@
 import csv
 import dataclasses
 import difflib
-import re
-from pathlib import Path, PurePosixPath
+import json
+from collections.abc import Iterator
+from pathlib import Path
 
 from genomelm.errors import UsageError
 
-KINDS = ("genome", "annotation", "variants", "assay", "motifs", "track")
-REQUIRED = ("name", "kind", "assembly", "url", "bytes", "sha256", "checksum_url", "licence", "citation", "bundled")
-COLUMNS = (*REQUIRED, "verified", "notes")
+SCHEMA = Path(__file__).with_name("manifest.schema.json")
 SUFFIXES = {"genome": ".gz", "variants": ".vcf.gz"}  # kinds that are kept as bgzip
+LOCK = "lock.tsv"
+FIRST_USE = "first-use"  # in the column sha256: the publisher gives no digest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,10 +21,12 @@ class Row:
 
     Attributes:
         name: the file's local name, unique in its manifest.
-        kind: one of `KINDS`; genomes and variants are bgzipped and indexed when fetched.
-        urls: addresses to try in this order.
+        kind: one of the schema's kinds; genomes and variants are bgzipped and indexed when fetched.
+        urls: addresses of the published file, to try in this order.
+        member: path of the file inside the archive that is published; None where no archive is.
         bytes: size of the published file, None when unknown.
-        sha256: digest of the published file, None when only `checksum_url` is known.
+        sha256: digest of the published file; None when it is pinned on first use.
+        checksum_url: the publisher's checksum file, None when there is none.
         bundled: a copy in the repository, None when there is none.
         verified: whether the address was downloaded and compared when the row was written.
     """
@@ -40,11 +43,12 @@ class Row:
     bundled: Path | None
     verified: bool
     notes: str
+    member: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """The rows of one manifest file by name."""
+    """The rows of one manifest by name; `path` is a table, or a folder of tables."""
 
     path: Path
     rows: dict[str, Row]
@@ -63,96 +67,98 @@ class Manifest:
 
     @property
     def lock_path(self) -> Path:
-        """The table of digests that were pinned on first use, beside the manifest."""
-        return self.path.parent / "lock.tsv"
+        """The table of digests that were pinned on first use, beside the manifest's tables."""
+        return (self.path if self.path.is_dir() else self.path.parent) / LOCK
 
 
 def read_manifest(path: str | Path) -> Manifest:
-    """Read and check a manifest (tab-separated, one header line).
+    """Read and check a manifest: a table (tab-separated, one header line), or all tables (*.tsv) of a folder.
 
     Raises:
         UsageError: with all faults at once, each with its line number.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"manifest {path} does not exist; give one with --manifest")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"manifest {path} is not UTF-8 text: {error}") from None
-    found, rows = [], {}
-    table = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-    header = next(table, [])
-    found += [f"line 1: column '{column}' is missing" for column in REQUIRED if column not in header]
-    found += [f"line 1: {_unknown_column(column)}" for column in header if column not in COLUMNS]
-    found += [f"line 1: column '{column}' appears twice" for column in set(header) if header.count(column) > 1]
-    if not found:
-        for number, cells in enumerate(table, start=2):
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                found.append(f"line {number}: {len(cells)} columns where the header has {len(header)}")
-                continue
-            value = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-            faults = _faults(value, path.parent)
-            if value["name"] in rows:
-                faults.append(f"name '{value['name']}' appears twice")
-            found += [f"line {number}: {fault}" for fault in faults]
-            if not faults:
-                rows[value["name"]] = _row(value, path.parent)
+    tables = sorted(table for table in path.glob("*.tsv") if table.name != LOCK) if path.is_dir() else [path]
+    if not tables or not tables[0].is_file():
+        what = "holds no table (*.tsv)" if path.is_dir() else "does not exist"
+        raise UsageError(f"manifest {path} {what}; give one with --manifest")
+    found: list[str] = []
+    rows: dict[str, Row] = {}
+    for table in tables:
+        for line, faults, row in _read_table(table):
+            if row is not None and row.name in rows:
+                faults = [*faults, f"name '{row.name}' appears twice"]
+            place = f"{table.name} line {line}" if path.is_dir() else f"line {line}"
+            found += [f"{place}: {fault}" for fault in faults]
+            if row is not None and not faults:
+                rows[row.name] = row
     if found:
         raise UsageError(f"manifest {path}: {len(found)} fault{'s'[: len(found) > 1]}\n  " + "\n  ".join(found))
     return Manifest(path, rows)
 
 
-def _unknown_column(column: str) -> str:
-    near = difflib.get_close_matches(column, COLUMNS, n=1)
-    return f"unknown column '{column}'; " + (f"did you mean '{near[0]}'?" if near else f"known: {', '.join(COLUMNS)}")
+def _read_table(path: Path) -> Iterator[tuple[int, list[str], Row | None]]:
+    """Yield (line number, faults, row) for each line; the row is there where its own cells are right."""
+    import jsonschema
+
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        yield 1, [f"not UTF-8 text: {error}"], None
+        return
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    table = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+    header = next(table, [])
+    faults = [f"column '{column}' is missing" for column in schema["required"] if column not in header]
+    faults += [_unknown_column(column, schema) for column in header if column not in schema["properties"]]
+    faults += [f"column '{column}' appears twice" for column in sorted(set(header)) if header.count(column) > 1]
+    yield 1, faults, None
+    if faults:
+        return
+    validator = jsonschema.Draft202012Validator(schema)
+    for number, cells in enumerate(table, start=2):
+        if not cells:
+            continue
+        if len(cells) != len(header):
+            yield number, [f"{len(cells)} columns where the header has {len(header)}"], None
+            continue
+        value = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+        faults = [_fault(error, value) for error in validator.iter_errors(value)]
+        members = {address.partition("#")[2] for address in value["url"].split()}
+        if len(members) > 1:
+            faults.append(f"url '{value['url']}' names several members of archives (after #)")
+        yield number, faults, None if faults else _row(value, path.parent)
 
 
-def _faults(value: dict[str, str], folder: Path) -> list[str]:
-    """Return what is wrong with one row, a line each."""
-    found = []
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value["name"]):
-        found.append(f"name '{value['name']}' must be a plain file name of letters, digits, '.', '_' and '-'")
-    if value["kind"] not in KINDS:
-        found.append(f"kind '{value['kind']}' is not one of {', '.join(KINDS)}")
-    suffix = SUFFIXES.get(value["kind"], "")
-    if not value["name"].endswith(suffix):
-        found.append(f"name '{value['name']}' of kind {value['kind']} must end with {suffix}: it is kept as bgzip")
-    addresses = value["url"].split() + [value["checksum_url"]] * bool(value["checksum_url"])
-    for address in addresses:
-        if not re.match(r"https?://[^/]+/", address):
-            found.append(f"address '{address}' must start with https:// or http://")
-    if value["bytes"] and not value["bytes"].isdecimal():
-        found.append(f"bytes '{value['bytes']}' is not a whole number")
-    if value["sha256"] and not re.fullmatch(r"[0-9a-f]{64}", value["sha256"]):
-        found.append(f"sha256 '{value['sha256']}' is not 64 lower-case hexadecimal digits")
-    if not value["sha256"] and not value["checksum_url"]:
-        found.append("neither sha256 nor checksum_url is given: the file could not be checked")
-    if not value["url"] and not value["bundled"]:
-        found.append("neither url nor bundled is given: there is nothing to fetch")
-    found += [f"{column} is empty" for column in ("licence", "citation") if not value[column]]
-    if value.get("verified", "no") not in ("yes", "no"):
-        found.append(f"verified '{value['verified']}' is not yes or no")
-    bundled = PurePosixPath(value["bundled"])
-    if bundled.is_absolute() or ".." in bundled.parts:
-        found.append(f"bundled '{value['bundled']}' must be a path below {folder}")
-    return found
+def _unknown_column(column: str, schema: dict) -> str:
+    near = difflib.get_close_matches(column, schema["properties"], n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(schema['properties'])}"
+    return f"unknown column '{column}'; {hint}"
+
+
+def _fault(error, value: dict[str, str]) -> str:
+    """Return a schema error as a sentence: the column and its value, then the description of what was wanted."""
+    description = error.schema["description"]
+    if not error.path:
+        return description
+    column = error.path[0]
+    return f"{column} '{value[column]}' {description}" if value[column] else f"{column} is empty"
 
 
 def _row(value: dict[str, str], folder: Path) -> Row:
+    addresses = [address.partition("#") for address in value["url"].split()]
     return Row(
         name=value["name"],
         kind=value["kind"],
         assembly=value["assembly"],
-        urls=tuple(value["url"].split()),
+        urls=tuple(address for address, _, _ in addresses),
         bytes=int(value["bytes"]) if value["bytes"] else None,
-        sha256=value["sha256"] or None,
+        sha256=value["sha256"] if value["sha256"] not in ("", FIRST_USE) else None,
         checksum_url=value["checksum_url"] or None,
         licence=value["licence"],
         citation=value["citation"],
         bundled=folder / value["bundled"] if value["bundled"] else None,
         verified=value.get("verified") == "yes",
         notes=value.get("notes", ""),
+        member=(addresses[0][2] or None) if addresses else None,
     )

@@ -14,11 +14,12 @@ import pyfaidx
 import pysam
 
 from genomelm.errors import InputError
-from genomelm.files import atomic_path, sha256
+from genomelm.files import atomic_path, sha256, write_json
 from genomelm.seq.bgzf import compress, compression_of, has_empty_block, pieces
 
 log = logging.getLogger(__name__)
 
+SOURCE = "source.json"  # in the cache: the file that an index or a copy was made from
 _CHECKED = 256  # contigs and blocks looked at in a compressed file; a plain one is checked whole
 _GAP = 1 << 16  # longest header line between two contigs
 
@@ -78,6 +79,7 @@ def indexed(path: Path, cache_dir: str | Path | None, any_letters: bool = False)
             log.info("%s is plain gzip: compressing it again as BGZF in %s", path, copy)
             with atomic_path(copy) as temporary:
                 compress(path, compression, temporary)
+            write_json(cache / f"{copy.name}.{SOURCE}", {"source": str(path.resolve())})
         path, compression = copy, "bgzf"
     beside = _index_names(path.parent, path, compression == "bgzf")
     if _fits(beside):
@@ -90,7 +92,9 @@ def indexed(path: Path, cache_dir: str | Path | None, any_letters: bool = False)
         return _build(beside)
     except OSError:
         log.info("%s cannot be written: the index of %s goes to %s", path.parent, path.name, cached.fai.parent)
-        return _build(cached)
+        built = _build(cached)
+        write_json(cached.fai.parent / SOURCE, {"source": str(path.resolve())})
+        return built
 
 
 def read_rows(fai: Path) -> list[Row]:

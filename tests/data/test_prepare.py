@@ -2,12 +2,13 @@
 
 import gzip
 import random
+import zipfile
 
 import pysam
 import pytest
 
-from genomelm.data.prepare import prepare
-from genomelm.errors import InputError
+from genomelm.data.prepare import check_published, prepare
+from genomelm.errors import InputError, ResourceError
 from genomelm.seq.bgzf import compression_of
 
 SEQUENCE = "".join(random.Random(0).choices("ACGT", k=150_000))
@@ -85,3 +86,74 @@ def test_an_old_index_never_stays_beside_new_data(tmp_path):
     (tmp_path / "g.fa.gz.fai").write_text("stale\t1\t1\t1\t1\n")
     prepare(tmp_path / "raw", tmp_path / "g.fa.gz", "genome")
     assert (tmp_path / "g.fa.gz.fai").read_text().startswith("c1\t150000\t")
+
+
+def test_gzip_within_gzip_is_undone(tmp_path):
+    published = tmp_path / "raw"
+    published.write_bytes(gzip.compress(gzip.compress(VCF.encode())))
+    prepare(published, tmp_path / "v.vcf.gz", "variants")
+    assert gzip.decompress((tmp_path / "v.vcf.gz").read_bytes()) == VCF.encode()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "v.vcf.gz", "v.vcf.gz.tbi"]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (">c1\nACGT\n>c2\nACGTACGT\n>c1\nACGTACGT\n", "twice"),
+        (">p\n" + "MKVLAAGIVGLCAKELTEFWRHNPQ\n" * 50, "does not hold nucleotides"),
+    ],
+)
+def test_genomes_that_nothing_could_read_are_refused(tmp_path, content, text):
+    published = tmp_path / "raw"
+    published.write_text(content)
+    with pytest.raises(InputError, match=text) as caught:
+        prepare(published, tmp_path / "g.fa.gz", "genome")
+    assert str(published) in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content", "text"),
+    [
+        ("track", "t.bw", b"<html>sorry</html>", "HTML page"),
+        ("track", "t.bw", b"chr1\t0\t1\t0.5\n", "not a bigWig"),
+        ("motifs", "m.meme", b"AC M1\n", "not a MEME"),
+        ("annotation", "a.gff3.gz", gzip.compress(b"##gff-version 3\n" * 9000)[:-20], "truncated"),
+        ("assay", "a.csv", b"", "empty"),
+    ],
+)
+def test_other_kinds_are_looked_at_too(tmp_path, kind, name, content, text):
+    published = tmp_path / "raw"
+    published.write_bytes(content)
+    with pytest.raises(InputError, match=text):
+        prepare(published, tmp_path / name, kind)
+    with pytest.raises(InputError, match=text):
+        check_published(published, kind, name, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
+def test_a_member_of_an_archive_becomes_the_file(tmp_path):
+    published = tmp_path / "raw"
+    with zipfile.ZipFile(published, "w") as archive:
+        archive.writestr("set/genome.fa", FASTA)
+        archive.writestr("set/notes.txt", "x")
+    written = prepare(published, tmp_path / "out" / "g.fa.gz", "genome", "genome.fa")
+    assert gzip.decompress(written[0].read_bytes()) == FASTA.encode()
+    prepare(published, tmp_path / "out" / "notes.txt", "assay", "notes.txt", consume=True)
+    assert (tmp_path / "out" / "notes.txt").read_text() == "x"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *("g.fa.gz", "g.fa.gz.fai", "g.fa.gz.gzi", "notes.txt")
+    ]
+
+
+def test_a_full_disk_is_told_before_the_genome_is_written(tmp_path, monkeypatch):
+    from genomelm.data import download
+
+    class Usage:
+        free = 3
+
+    (tmp_path / "raw").write_text(FASTA)
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: Usage)
+    with pytest.raises(ResourceError, match="3 are free"):
+        prepare(tmp_path / "raw", tmp_path / "g.fa.gz", "genome")
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
