@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import logging
 import math
+import os
 import signal
 import sys
 import threading
@@ -19,12 +20,13 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from genomelm.errors import GenomelmError, Interrupted
+from genomelm.errors import GenomelmError, Interrupted, ResourceError
 
 # verb: (module:function, one line for `genomelm --help`)
 VERBS = {
     "doctor": ("genomelm.commands.doctor:doctor", "Show versions, devices, threads and caches of this installation."),
     "fetch": ("genomelm.commands.fetch:fetch", "Fetch one file of a data manifest, verified and indexed."),
+    "cache": ("genomelm.commands.cache:cache", "List or remove what the cache holds."),
     "patch": ("genomelm.commands.patch:patch", "Fit a patcher on a genome and store its patch boundaries."),
     "byte-lm": ("genomelm.commands.byte_lm:byte_lm", "Train the small byte model whose entropies are patch scores."),
     "convert": ("genomelm.commands.convert:convert", "Turn a published checkpoint into a model folder."),
@@ -35,6 +37,7 @@ VERBS = {
     "predict": ("genomelm.commands.predict:predict", "Write a task model's predictions for sequences."),
     "generate": ("genomelm.commands.generate:generate", "Write sequences drawn from a causal language model."),
     "score": ("genomelm.commands.score:score", "Annotate the variants of a VCF with a model's scores."),
+    "assay": ("genomelm.commands.assay:assay", "Write a table of measured variants as a VCF."),
     "background": (
         "genomelm.commands.background:background",
         "Score random variants of a reference, for percentiles.",
@@ -43,6 +46,10 @@ VERBS = {
     "compare": ("genomelm.commands.compare:compare", "Compare two scored VCFs record by record."),
     "attribute": ("genomelm.commands.attribute:attribute", "Compute per-base attributions over an interval."),
     "bench": ("genomelm.commands.bench:bench", "Measure speeds, and what patching does."),
+    "init": ("genomelm.commands.init:init", "Write a directory of your own from which the workflow runs."),
+    "plan": ("genomelm.commands.plan:plan", "Print hours, storage and cost of a workflow's run before it starts."),
+    "record": ("genomelm.commands.record:record", "Write what a finished run of the workflow was made of."),
+    "repeat": ("genomelm.commands.repeat:repeat", "Write a directory that runs a recorded run again."),
     "report": ("genomelm.commands.report:report", "Turn a results folder into one HTML report and a summary."),
 }
 
@@ -52,6 +59,9 @@ ECHO_SECONDS = 1.0
 """A second signal within this time is the same one: some senders reach a process by itself and by its group."""
 
 logger = logging.getLogger("genomelm")
+
+BROKEN_PIPE = 128 + signal.SIGPIPE
+"""Exit code of a command whose reader went away, as a shell gives it."""
 
 
 class Verb(TyperCommand):
@@ -73,6 +83,9 @@ class Verbs(TyperGroup):
             return super().invoke(ctx)
         except (typer.Exit, typer.Abort, typer.TyperException):
             raise
+        except BrokenPipeError:  # who read our output, such as `head`, has enough of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
+            raise typer.Exit(BROKEN_PIPE) from None
         except (Exception, KeyboardInterrupt) as error:
             if ctx.params["debug"]:
                 traceback.print_exc()
@@ -120,11 +133,29 @@ def report_error(error: BaseException) -> int:
         text, code = str(error), error.exit_code
     elif isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("genomelm"):
         text, code = f"this needs the Python package {error.name!r}, which is not installed; {_remedy(error.name)}", 5
+    elif refused := _refused(error):
+        text, code = refused, ResourceError.exit_code
     else:
         text = f"unexpected {type(error).__name__}: {error} (run `genomelm --debug ...` for the traceback)"
         code = 1
     typer.secho(f"genomelm: {text}", err=True, fg="red" if code != Interrupted.exit_code else None)
     return code
+
+
+def _refused(error: BaseException) -> str | None:
+    """Return what to say of an error by which the system refuses memory, disk space or access; None of another."""
+    import errno
+
+    if isinstance(error, MemoryError):
+        return "no memory left: smaller batches or windows take less (or ask for more, where a scheduler gives it)"
+    number, file = getattr(error, "errno", None), getattr(error, "filename", None)
+    at = f" at {file}" if file else ""
+    # Libraries that write files themselves (safetensors, torch, htslib) hand the system's words on without its number.
+    if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
+        return f"no disk space left{at}: make room and give the same command again"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission{at} ({error.strerror}): choose another place, or ask its owner"
+    return None
 
 
 def _remedy(module: str | None) -> str:

@@ -1,28 +1,20 @@
 """`snakemake --profile slurm` on a real Slurm: one machine's results, all jobs in its records, a killed one retried."""
 
-import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from outputs import differences
-from small_repository import PROGRAM, REPOSITORY, RESULTS, environment, small_repository
+from slurm_runs import HERE, Record, queued, records, started, submitted, wait
+from small_repository import REPOSITORY, RESULTS, small_repository
 
-HERE = Path(__file__).parent / "slurm"
-CLUSTER = [sys.executable, str(HERE / "cluster.py")]
-# The profile as it is shipped; with it only what a test must not wait for, and the status command that it documents.
-SLURM = [*PROGRAM, "--profile", "slurm", "--slurm-status-command", "squeue", "--latency-wait", "5"]
-SLURM += ["--slurm-init-seconds-before-status-checks", "1"]
-LOCAL = {"fetch", "all"}
+LOCAL = {"fetch", "fetch_pinned", "provenance", "all"}
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,15 +25,6 @@ pytestmark = [
 ]
 
 
-class Record(NamedTuple):
-    """One job in Slurm's accounting."""
-
-    id: str
-    rule: str
-    state: str
-    asked: str
-
-
 class Run(NamedTuple):
     """A finished run of the small config, and what Slurm knows of it."""
 
@@ -49,18 +32,6 @@ class Run(NamedTuple):
     output: str
     killed: str
     records: list[Record]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """A private Slurm of two nodes with two pretend GPUs each."""
-    folder = tmp_path_factory.mktemp("slurm") / "cluster"
-    try:
-        started = subprocess.run([*CLUSTER, "start", folder], capture_output=True, text=True, timeout=120)
-        assert started.returncode == 0, started.stderr
-        yield folder
-    finally:
-        subprocess.run([*CLUSTER, "stop", folder], timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -78,69 +49,10 @@ def run(cluster, tmp_path_factory):
     return Run(folder, output, killed, records(submitted(output)))
 
 
-@contextlib.contextmanager
-def started(folder, *arguments, **variables):
-    """Start Snakemake with the profile, its output in the file `said`; `timeout -k`, as it may outlive a plain one."""
-    command = ["timeout", "-k", "5", "280", *SLURM, *arguments]
-    with open(folder / "said", "w") as said:
-        process = subprocess.Popen(
-            command, cwd=folder, env={**environment(), **variables}, stdout=said, stderr=subprocess.STDOUT
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(timeout=30)
-
-
-def queued() -> list[tuple[str, str]]:
-    """Return the ids and rules of the jobs that wait or run."""
-    lines = subprocess.run(
-        ["squeue", "--noheader", "--format=%i|%k"], capture_output=True, text=True, check=True
-    ).stdout
-    return [(id, rule_of(comment)) for id, comment in (line.split("|") for line in lines.splitlines())]
-
-
-def records(ids: list[str]) -> list[Record]:
-    """Return these jobs from Slurm's accounting, which learns of their ends some seconds later."""
-    found: list[Record] = []
-
-    def all_there() -> bool:
-        columns = "--format=JobIDRaw,Comment%200,State,ReqTRES%200"
-        command = ["sacct", "-X", "--noheader", "--parsable2", columns, f"--jobs={','.join(ids)}"]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        cells = [line.split("|") for line in lines]
-        found[:] = [
-            Record(id, rule_of(comment), state, asked) for id, comment, state, asked in cells if comment and asked
-        ]
-        return {record.id for record in found} == set(ids)
-
-    wait(f"Slurm's records of jobs {', '.join(ids)}", all_there, 30)
-    return found
-
-
-def submitted(output: str) -> list[str]:
-    """Return the job ids that Snakemake tells of."""
-    return re.findall(r"submitted with SLURM jobid (\d+) ", output)
-
-
-def rule_of(comment: str) -> str:
-    """Return the rule that the executor writes into a job's comment."""
-    return comment.removeprefix("rule_").partition("_wildcards_")[0]
-
-
 def rules_of_the_repository() -> set[str]:
     """Return the names of all rules, `fetch` (a local rule) among them."""
     texts = [path.read_text() for path in (REPOSITORY / "workflows" / "rules").glob("*.smk")]
     return {name for text in texts for name in re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", text, re.MULTILINE)}
-
-
-def wait(what: str, ready: Callable[[], object], seconds: float = 150) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline, f"{what} did not come in {seconds:g} s"
-        time.sleep(0.2)
 
 
 def planned(output: str) -> Counter:
