@@ -7,11 +7,15 @@ import numpy as np
 import pandas as pd
 
 from genomelm.errors import InputError, UsageError
-from genomelm.interpret.ism import letters_of, saturation
-from genomelm.interpret.locus_model import pair_predictor
+from genomelm.interpret.attribution import deletions
+from genomelm.interpret.inputs import Given, sequences_of
+from genomelm.interpret.ism import letters_of, one_hot
+from genomelm.interpret.region_model import region_model
 from genomelm.models.generation import generate as continued
 from genomelm.models.loading import load_model as load_checkpoint
 from genomelm.models.model import GenomeModel
+from genomelm.models.published import PublishedModel, load_published
+from genomelm.models.published_folder import is_published
 from genomelm.models.sampling import Sampling
 from genomelm.patching.patcher import Patcher
 from genomelm.runtime import choose_device
@@ -45,15 +49,19 @@ __all__ = [
 ]
 
 
-def load_model(path: str | Path, device: str = "auto", alphabet: str | None = None) -> GenomeModel:
+def load_model(path: str | Path, device: str = "auto", alphabet: str | None = None) -> GenomeModel | PublishedModel:
     """Load a model directory in eval mode, with its patcher.
+
+    A directory of transformers' own (a causal or masked model with its tokeniser, safetensors) gives a PublishedModel,
+    which `log_likelihood`, `score_variants` and `saturate` take.
 
     Args:
         path: directory with config.json, model.safetensors and patcher/.
         device: auto, cpu, cuda or tpu.
         alphabet: dna, rna or protein, what a model of several is to read; None: that of its patcher.
     """
-    return load_checkpoint(path, choose_device(device), alphabet)
+    load = load_published if is_published(path) else load_checkpoint
+    return load(path, choose_device(device), alphabet)
 
 
 def segment(sequences: Sequence[str], patcher: Patcher) -> list[np.ndarray]:
@@ -97,6 +105,8 @@ def embed(model: GenomeModel, sequences: Sequence[str], per_base: bool = False) 
 
     A conjoined model's states are the means over both strands.
     """
+    _check(model, sequences)
+    _check_ours(model)
     width = model.config.shell["local_width"]
 
     def read(model: GenomeModel, windows: Sequence[Window]) -> list[np.ndarray]:
@@ -184,6 +194,7 @@ def score_variants(
     window: Interval | None = None,
     strands: str = "model",
     effect: str = "model",
+    circular: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Score variants against a reference.
 
@@ -197,6 +208,7 @@ def score_variants(
             two_strands or with `window`.
         effect: model (as above), pseudo_likelihood (masked models; nats), or embedding and embedding_l2 (cosine and
             Euclidean distance of the mean byte states around the change).
+        circular: contigs whose last base is followed by their first.
 
     Returns:
         contig, pos, ref, alt, score, status; the score is NaN where the status says why there is none.
@@ -204,8 +216,9 @@ def score_variants(
     scorer = scorer_for(model, width, window, strands, effect=effect)
     listed = _read_vcf(variants) if isinstance(variants, str | Path) else variants
     known = [variant if isinstance(variant, Variant) else Variant(*variant) for variant in listed]
-    with Genome(fasta) as genome:
-        check_assay_window(model, genome, window, width)
+    with Genome(fasta, any_letters=model.alphabet != "dna", circular=circular) as genome:
+        if not isinstance(model, PublishedModel):
+            check_assay_window(model, genome, window, width)
         pairs = [scorer.pair(genome, variant) for variant in known]
     scores = np.full(len(pairs), np.nan)
     scores[[pair.status in SCORED for pair in pairs]] = scorer.score([pair for pair in pairs if pair.status in SCORED])
@@ -245,27 +258,61 @@ def saturate(
     return effects[::-1, ::-1].copy() if place.strand == "-" else effects
 
 
-def attribute(model: GenomeModel, sequences: Sequence[str], method: str = "ism") -> list[np.ndarray]:
-    """Return one float64 (l, a) array a sequence: score(substitution) - score(sequence), in the sequence's patches.
+def attribute(
+    model: GenomeModel,
+    sequences: Given,
+    method: str = "ism",
+    *,
+    fasta: str | Path | None = None,
+    output: str | None = None,
+    steps: int = 256,
+) -> list[np.ndarray]:
+    """Return one float64 array a sequence, read in the sequence's own patches.
+
+    Args:
+        sequences: strings of any lengths; a one-hot array or tensor (n, l, 4) or (l, 4); the path of a FASTA file; or
+            intervals (or their text, c1:101-200:-) of `fasta`.
+        method: ism, (l, a): score(substitution) - score(sequence); deletion, (l,): the same where the base is left
+            out; ixg, (l, a): gradient at the bases that are there, corrected for what no base can change; ig, (l, a):
+            integrated gradients from equal parts of all letters. Gradients are those of task heads.
+        fasta: the reference of intervals.
+        output: name or number of one of several outputs; None: the only one, or the second of two classes.
+        steps: of integrated gradients.
 
     The score is a task head's output, or a causal model's log-likelihood in nats. A masked model gives the
     log-likelihood ratio of the two letters where the base is hidden, as `saturate` does; a variant-effect model gives
     its output for the substitution.
 
     Raises:
-        UsageError: the method is unknown, or the head gives a sequence no single score.
-        InputError: a sequence of another alphabet.
+        UsageError: the method or the output is unknown, the head gives a sequence no single score, or it has no
+            gradient.
+        InputError: a sequence of another alphabet, or an array that is not one-hot.
     """
-    if method != "ism":
-        raise UsageError(f"attribution method '{method}' is unknown; choose ism")
-    predict_pairs = pair_predictor(model)
-    _check(model, sequences)
-    known = [decode(encode(sequence, model.alphabet)) for sequence in sequences]
-    return [saturation(predict_pairs, sequence, model.alphabet) for sequence in known]
+    if method not in ("ism", "deletion", "ixg", "ig"):
+        raise UsageError(f"attribution method '{method}' is unknown; choose ism, deletion, ixg or ig")
+    found = region_model("model", model, output)
+    known = sequences_of(sequences, model.alphabet, fasta)
+    _check(model, known)
+    known = [decode(encode(sequence, model.alphabet)) for sequence in known]
+    if method in ("ism", "deletion"):
+        of_one = found.saturate if method == "ism" else lambda one: deletions(found, one)
+        return [of_one([sequence])[0] for sequence in known]
+    if found.soft is None:
+        raise UsageError(f"method {method} is not for this model: {found.no_gradients}")
+    arrays = [(found.soft(sequence), one_hot(sequence, model.alphabet)) for sequence in known]
+    if method == "ixg":
+        return [soft.input_x_gradient(bases) for soft, bases in arrays]
+    return [soft.integrated(bases, steps)[0] for soft, bases in arrays]
+
+
+def _check_ours(model: GenomeModel | PublishedModel) -> None:
+    if isinstance(model, PublishedModel):
+        raise UsageError("this needs a model of genomelm; log_likelihood, score_variants and saturate take others too")
 
 
 def _windows(model: GenomeModel, sequences: Sequence[str]) -> list[Window]:
     _check(model, sequences)
+    _check_ours(model)
     return [read_alone(model, sequence) for sequence in sequences]
 
 

@@ -6,7 +6,7 @@ import typer
 
 PACKAGES = (
     *("genomelm", "torch", "numpy", "numba", "pandas", "pysam", "pyfaidx", "safetensors", "transformers"),
-    *("snakemake", "snakemake-executor-plugin-slurm", "tangermeme", "pyjaspar", "triton"),
+    *("snakemake", "snakemake-executor-plugin-slurm", "memelite", "pyjaspar", "triton"),
 )
 
 

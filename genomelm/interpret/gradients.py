@@ -27,6 +27,11 @@ def input_x_gradient(gradient_of: GradientOf, one_hot: np.ndarray) -> np.ndarray
     return off_simplex(np.asarray(gradient_of(one_hot), dtype=np.float64)) * one_hot
 
 
+def baseline_of(one_hot: np.ndarray) -> np.ndarray:
+    """Return equal parts of all letters, (..., l, 4); a row without a letter (N) stays without one."""
+    return np.full_like(one_hot, 1.0 / one_hot.shape[-1]) * one_hot.any(-1, keepdims=True)
+
+
 def integrated(gradient_of: GradientOf, one_hot: np.ndarray, steps: int = 256) -> tuple[np.ndarray, np.ndarray]:
     """Integrate the gradient from the uniform base mixture to the sequence (midpoint rule).
 
@@ -35,7 +40,7 @@ def integrated(gradient_of: GradientOf, one_hot: np.ndarray, steps: int = 256) -
 
     Source: Sundararajan et al. 2017, ICML, equation 1.
     """
-    baseline = np.full_like(one_hot, 1.0 / one_hot.shape[-1])
+    baseline = baseline_of(one_hot)
     path = one_hot - baseline
     total = np.zeros(one_hot.shape, dtype=np.float64)
     for step in range(steps):

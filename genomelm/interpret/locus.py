@@ -151,7 +151,8 @@ def _integrated(
         errors.append(gradients.completeness_error(track, model.score_of(one_hot), model.score_of(baseline)))
         tracks.append(track)
     arrays["integrated_gradients"] = np.mean(tracks, axis=0)[None]
-    found = _median([gradients.agreement(effects, t * one_hot) for effects, t in zip(maps, tracks, strict=True)])
+    # A base's share is the sum over the letters: it leaves the baseline along all of them.
+    found = _median([gradients.agreement(effects, t) for effects, t in zip(maps, tracks, strict=True)])
     return {**found, "completeness_error": max(errors), "steps": steps}
 
 

@@ -10,7 +10,7 @@ def counter_rng(*counters: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(counters))
 
 
-def dinucleotide_shuffle(sequence: str, seed: int = 0, index: int = 0) -> str:
+def dinucleotide_shuffle(sequence: str, *counters: int) -> str:
     """Return a uniformly drawn permutation of `sequence` with the same dinucleotide counts.
 
     The sequence is an Eulerian path over its letters. Drawing a random last edge for every letter until these edges
@@ -18,13 +18,13 @@ def dinucleotide_shuffle(sequence: str, seed: int = 0, index: int = 0) -> str:
 
     Args:
         sequence: letters of any alphabet; case is kept, so mixed case counts as different letters.
-        seed, index: the counters; the i-th shuffle does not depend on the others.
+        counters: of the draw (seed, index, ...); a shuffle does not depend on the others.
 
     Source: Altschul and Erickson 1985, Molecular Biology and Evolution 2:526-538.
     """
     if len(sequence) < 4:
         return sequence
-    rng = counter_rng(seed, index)
+    rng = counter_rng(*counters)
     successors: dict[str, list[str]] = {}
     for letter, following in itertools.pairwise(sequence):
         successors.setdefault(letter, []).append(following)

@@ -6,6 +6,7 @@ an illustration. A claim needs many loci, whose shifts are drawn independently a
 
 import csv
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -113,7 +114,8 @@ def enrichment(loci: Sequence[tuple[np.ndarray, np.ndarray]], permutations: int 
     else:
         rng = counter_rng(seed)
         null = np.mean([scores[rng.integers(len(scores), size=permutations)] for scores in shifted], axis=0)
-    smallest = 1.0 / (1 + len(null))
+    shifts = math.prod(len(scores) for scores in shifted)
+    smallest = 1.0 / min(1 + len(null), shifts)
     ratios = [values[inside].mean() / max(values[~inside].mean(), 1e-300) for values, inside in loci]
     return {
         "loci": len(loci),
@@ -121,7 +123,7 @@ def enrichment(loci: Sequence[tuple[np.ndarray, np.ndarray]], permutations: int 
         "inside_over_outside": float(np.mean(ratios)),
         "null_low": float(np.quantile(null, 0.025)),
         "null_high": float(np.quantile(null, 0.975)),
-        "p": float((1 + np.sum(null >= observed - 1e-12)) / (1 + len(null))),
+        "p": max(smallest, float((1 + np.sum(null >= observed - 1e-12)) / (1 + len(null)))),
         "smallest_p": smallest,
         "illustration": smallest > 0.001,
     }

@@ -72,10 +72,19 @@ def read_bed(path: str | Path) -> list[Interval]:
     Raises:
         InputError: a line with fewer than three columns, positions that are not whole numbers, or end < start.
     """
+    return [interval for interval, _ in read_named_bed(path)]
+
+
+def read_named_bed(path: str | Path) -> list[tuple[Interval, str]]:
+    """Read a BED file as `read_bed` does, with each line's name: column four, empty where it is absent or '.'.
+
+    Raises:
+        InputError: as `read_bed`.
+    """
     return list(_bed_lines(Path(path)))
 
 
-def _bed_lines(path: Path) -> Iterator[Interval]:
+def _bed_lines(path: Path) -> Iterator[tuple[Interval, str]]:
     for number, line in enumerate(text_lines(path), 1):
         if not line.strip() or line.startswith(("#", "track", "browser")):
             continue
@@ -91,7 +100,8 @@ def _bed_lines(path: Path) -> Iterator[Interval]:
         if start < 0 or end < start:
             raise InputError(f"{path}:{number} has start {start} and end {end}; BED needs 0 <= start <= end")
         strand = columns[5] if len(columns) > 5 and columns[5] in ("+", "-") else "+"
-        yield Interval(columns[0], start, end, strand)
+        name = columns[3].strip() if len(columns) > 3 else ""
+        yield Interval(columns[0], start, end, strand), "" if name == "." else name
 
 
 def text_lines(path: Path) -> Iterator[str]:

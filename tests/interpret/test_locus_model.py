@@ -9,7 +9,7 @@ import torch
 import genomelm
 from genomelm.errors import UsageError
 from genomelm.interpret import gradients, ism
-from genomelm.interpret import locus_model as locus_model_room
+from genomelm.interpret import reading as reading_room
 from genomelm.interpret.locus import LocusSettings, explain
 from genomelm.interpret.locus_model import locus_model, pair_predictor, with_random_weights
 from genomelm.models.encoding import make_batch
@@ -150,18 +150,19 @@ def two_strand_model(task_models):
 
 def test_a_two_strand_head_is_attributed_on_both_with_the_references_patches(two_strand_model, monkeypatch):
     seen = []
-    original = locus_model_room.sequence_scores
+    original = reading_room.read_windows
 
-    def noted(model, forward, reverse):
-        seen.append((forward, reverse))
-        return original(model, forward, reverse)
+    def noted(model, windows, read):
+        seen.append(windows)
+        return original(model, windows, read)
 
-    monkeypatch.setattr(locus_model_room, "sequence_scores", noted)
+    monkeypatch.setattr(reading_room, "read_windows", noted)
     reference = "ACGTTGCAAGGCTTACCGATAGCTAAGCTTGC"
     alternates = [reference[:i] + ("A" if reference[i] != "A" else "C") + reference[i + 1 :] for i in range(0, 30, 7)]
     predict = pair_predictor(two_strand_model)
     score, others = predict(reference, alternates)
-    for windows in seen[0]:
+    assert len(seen) == 2
+    for windows in seen:
         assert all(np.array_equal(window.marks, windows[0].marks) for window in windows)
     mirrored, mirrored_others = predict(reverse_complement(reference), [reverse_complement(a) for a in alternates])
     assert mirrored == pytest.approx(score, abs=1e-5)
