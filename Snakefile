@@ -6,20 +6,26 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from genomelm.commands.workflow_checks import read_workflow_config
-from genomelm.commands.workflow_config import any_of, model_files
+from genomelm.commands.workflow_config import any_of, is_path
+from genomelm.commands.workflow_files import cut_tasks
+from genomelm.commands.workflow_resources import megabytes, minutes, size_mb
+from genomelm.commands.workflow_shards import records_of, shard_count
 from genomelm.errors import UsageError
 
 min_version("9.20")
 
+# The folder of this file, also where another Snakefile imports it as a module (`genomelm init`).
+ROOT = workflow.current_basedir.get_path_or_uri(secret_free=True)
+
 # The demo is the default, never a base that another config is merged into.
 if not workflow.configfiles:
 
-    configfile: f"{workflow.basedir}/configs/demo.yaml"
+    configfile: f"{ROOT}/configs/demo.yaml"
 
 
 # Files that a config names are looked for in the working directory, then beside this Snakefile (--directory).
 try:
-    FLOW, MANIFEST = read_workflow_config(config, workflow.basedir)
+    FLOW, MANIFEST = read_workflow_config(config, ROOT)
 except UsageError as error:
     print(f"genomelm: {error}", file=sys.stderr)
     sys.exit(error.exit_code)
@@ -46,6 +52,7 @@ wildcard_constraints:
     seed="[0-9]+",
 
 
+include: "workflows/rules/lookup.smk"
 include: "workflows/rules/fetch.smk"
 include: "workflows/rules/prepare.smk"
 include: "workflows/rules/patch.smk"
@@ -54,6 +61,7 @@ include: "workflows/rules/evaluate.smk"
 include: "workflows/rules/score.smk"
 include: "workflows/rules/interpret.smk"
 include: "workflows/rules/report.smk"
+include: "workflows/rules/provenance.smk"
 
 
 rule all:
@@ -61,4 +69,5 @@ rule all:
     input:
         "<results>/report/report.html",
         "<results>/summary.json",
+        "<results>/run.json",
         expand("<results>/models/{model}/report/report.html", model=FLOW.models),
