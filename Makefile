@@ -14,6 +14,7 @@ TORCH := torch==2.13.0
 CONFIGS = $(wildcard configs/*.yaml)
 SLURM := slurm-wlm slurmdbd munge mariadb-server
 ORACLES := bcftools tabix
+BROWSER := chromium
 XLA := $(CURDIR)/.venv-xla
 export PATH := $(BIN):$(PATH)
 
@@ -48,19 +49,20 @@ test: $(VENV)/ready-dev test-packages ## lint, dry runs, all tests and the noteb
 test-tpu: $(XLA)/ready ## hold models and training on an XLA device against the CPU (7.8 GB of packages, no TPU needed)
 	PJRT_DEVICE=CPU OMP_NUM_THREADS=1 $(XLA)/bin/python -m pytest -m tpu tests/tpu
 
-# The tests bring up a Slurm of their own, which only root can do, and hold VCF files against bcftools.
+# The tests bring up a Slurm of their own, which only root can do, hold VCF files against bcftools, and drive the report
+# in Chromium.
 test-packages:
-	@absent=; for program in slurmctld slurmdbd munged mariadbd bcftools tabix; do \
+	@absent=; for program in slurmctld slurmdbd munged mariadbd bcftools tabix chromium; do \
 	    command -v $$program >/dev/null || absent=$$program; \
 	done; \
 	if [ "$$(id -u)" != 0 ]; then \
-	    echo 'not root: the tests on a real Slurm will be skipped, and those with bcftools where it is missing'; \
+	    echo 'not root: the tests on a real Slurm will be skipped, and those with bcftools or chromium where it is missing'; \
 	elif [ -z "$$absent" ]; then \
 	    true; \
 	elif command -v apt-get >/dev/null; then \
 	    export DEBIAN_FRONTEND=noninteractive; \
 	    apt-get update -q; \
-	    apt-get install -y -q --no-install-recommends $(SLURM) $(ORACLES); \
+	    apt-get install -y -q --no-install-recommends $(SLURM) $(ORACLES) $(BROWSER); \
 	else \
 	    echo "no $$absent, and no apt-get to install it: the tests that need it will be skipped"; \
 	fi

@@ -1,4 +1,4 @@
-"""`genomelm report`: one model's folder, several side by side, or training runs, as one self-contained HTML page."""
+"""`genomelm report`: models, attributions or training runs on disk as one self-contained HTML page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,8 @@ def report(
         list[Path],
         typer.Argument(
             metavar="FOLDER...",
-            help="Folder of one model; several are put side by side. With --training: folders of runs.",
+            help="Folder of one model, or of attributions; several models are put side by side. With --training: "
+            "folders of runs.",
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")],
@@ -58,7 +59,8 @@ def report(
     ] = TOP,
 ) -> None:
     """Write the report of a model (verdict strip, held-out figures, loci, variants, known sites), or of several side by
-    side, from the reports that each of them has at FOLDER/report/; or, with --training, of the logs of training runs.
+    side, from the reports that each of them has at FOLDER/report/; of a folder of attributions; or, with --training,
+    of the logs of training runs.
 
     Runs no model and opens no connection. A missing input is a warning in the report, not an error.
     """
@@ -86,22 +88,32 @@ def report(
             update(readme, made)
     else:
         from genomelm.report import build
+        from genomelm.report.attribution import page
 
         if readme is not None:
             raise UsageError("--readme takes its figures from models side by side: give several FOLDERs, or --compare")
-        made = build.write(
-            folders[0],
-            output,
-            json_path=json_file,
-            summary_dir=summary,
-            title=title,
-            top=top,
-            expected=tuple(expect or ()),
-            patch_summary=patch_summary,
-            data=data,
-            benchmarks=benchmarks,
-        )
+        if page.is_attribution(folders[0]):
+            if wrong := [
+                option for option, value in (own | {"--summary": summary, "--top": top != TOP}).items() if value
+            ]:
+                raise UsageError(f"{', '.join(wrong)}: not of the page of attributions; name a model's folder")
+            made = page.write(folders[0], output, json_path=json_file, title=title)
+        else:
+            made = build.write(
+                folders[0],
+                output,
+                json_path=json_file,
+                summary_dir=summary,
+                title=title,
+                top=top,
+                expected=tuple(expect or ()),
+                patch_summary=patch_summary,
+                data=data,
+                benchmarks=benchmarks,
+            )
     counts = made["counts"]
     typer.echo(
         f"{output}: {made['verdict'].upper()} ({counts['pass']} pass, {counts['warn']} warn, {counts['fail']} fail)"
     )
+    for sentence in made.get("notices", ()):
+        typer.echo("".join(c if c.isprintable() else " " for c in sentence))

@@ -5,21 +5,27 @@ from pathlib import Path
 
 from genomelm import files
 from genomelm.report import figures, inputs, language, loci, render, sections, strip, summary
+from genomelm.report.attribution import sets
+from genomelm.report.attribution.folder import open_folder
 from genomelm.report.checks import verdict
 
 KIND = "model report"
 """What a model's JSON says that it is: the comparison reads no other."""
-SECTIONS = (
-    ("verdict", "Verdict"),
-    ("provenance", "Provenance"),
-    ("held-out", "Held-out figures"),
-    ("training", "Training"),
-    ("loci", "Loci"),
-    ("variants", "Variants"),
-    ("sites", "Known sites"),
-    ("faithfulness", "Faithfulness"),
-    ("files", "Files"),
+SECTIONS = (  # id, name, templates in their order
+    ("verdict", "Verdict", ("verdict.html.j2",)),
+    ("provenance", "Provenance", ("provenance.html.j2",)),
+    ("held-out", "Held-out figures", ("model_held_out.html.j2",)),
+    ("training", "Training", ("model_training.html.j2",)),
+    ("loci", "Loci", ("model_loci.html.j2", "set_loci.html.j2")),
+    ("variants", "Variants", ("model_variants.html.j2", "set_variants.html.j2")),
+    ("motifs", "Motifs", ("set_motifs.html.j2",)),
+    ("sites", "Known sites", ("model_sites.html.j2", "set_sites.html.j2")),
+    ("faithfulness", "Faithfulness", ("model_faithfulness.html.j2", "set_faithfulness.html.j2")),
+    ("filters", "Learned filters", ("set_filters.html.j2",)),
+    ("files", "Files", ("files.html.j2",)),
 )
+OF_SETS = ("motifs", "filters")
+"""Sections that only attribution sets fill."""
 
 
 def gather(
@@ -43,11 +49,17 @@ def gather(
     """
     results = inputs.read(folder, patch_summary=patch_summary, data=data, benchmarks=benchmarks)
     checks = strip.run(results, expected)
+    tables = sorted(results.root.glob("score/*.tsv"))
+    attributed = [
+        sets.gather(open_folder(results.root / "interpret" / name, name, f"interpret/{name}/"), tables)
+        for name in results.sets
+    ]
     return {
         "kind": KIND,
         "title": title or f"genomelm report: {results.name}",
         "family": results.family,
         "verdict": verdict(checks),
+        "notices": [entry["sentence"] for entry in attributed if entry["sentence"]],
         "counts": {status: sum(c.status == status for c in checks) for status in ("pass", "warn", "fail")},
         "total": len(checks),
         "not_run": sum(c.value is None for c in checks),
@@ -59,9 +71,10 @@ def gather(
         "patching": sections.patching(results),
         "training": sections.training(results),
         "loci": loci.loci(results),
+        "sets": attributed,
         "variants": sections.variants(results, top),
         "timings": sections.timings(results),
-        "files": sections.file_list(results, skip),
+        "files": sections.file_list(results.root, skip),
         "made_by": files.provenance(),
     }
 
@@ -87,8 +100,9 @@ def write(
     with files.output_lock(page):
         report = gather(folder, skip=outputs, **options)
         short = summary.shorten(report)
-        files.write_json(json_path, report)
+        files.write_text(json_path, render.json_text(report))
         files.write_json(outputs[2], short)
         files.write_text(outputs[3], summary.text(short))
-        files.write_text(page, render.page("report.html.j2", report, figures.of_model(report), SECTIONS))
+        shown = [section for section in SECTIONS if report["sets"] or section[0] not in OF_SETS]
+        files.write_text(page, render.page("report.html.j2", report, figures.of_model(report), shown))
     return report

@@ -3,6 +3,7 @@
 from markupsafe import Markup
 
 from genomelm.report import charts, locus_figure
+from genomelm.report.attribution import sets
 from genomelm.report.render import TOOLTIPS
 
 
@@ -41,11 +42,19 @@ def of_model(report: dict) -> dict:
             for v in report["variants"]
             if v["distribution"]
         },
+        **of_attribution(report),
+    }
+
+
+def of_attribution(report: dict) -> dict:
+    """Return every drawing of what was attributed: loci one by one, and sets of regions."""
+    return {
         "loci": {
             locus["name"]: locus_figure.draw(locus, tooltips=i < TOOLTIPS) for i, locus in enumerate(report["loci"])
         },
         "faithfulness": {locus["name"]: faithfulness(locus["summary"].get("faithfulness")) for locus in report["loci"]},
         "shuffled": {locus["name"]: shuffled(locus) for locus in report["loci"]},
+        **sets.figures(report["sets"]),
     }
 
 

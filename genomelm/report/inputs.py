@@ -20,7 +20,8 @@ score/{name}.summary.json        {"records_in", "records_out", "dropped", "on_re
                                   {status: alleles}, "scored", "seconds", "rate", "warnings", "provenance"}:
                                   genomelm.scoring.summary
 score/{name}.tsv                 contig, pos, id, ref, alt, status, score ("." for none)
-interpret/{name}/                as genomelm.interpret.results.write leaves it
+interpret/{name}/                of one locus: as genomelm.interpret.results.write leaves it; of many regions: see
+                                  genomelm.report.attribution.folder
 
 Beside it, named by options, because several models share them or they lie elsewhere:
 
@@ -35,6 +36,7 @@ import csv
 import dataclasses
 import json
 import math
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +111,7 @@ class Results:
     tasks: dict[str, Part]
     scores: dict[str, Part]
     loci: dict[str, Part]
+    sets: dict[str, Part]
     data: list[Part]
     benchmarks: Path | None
     scratch: bool
@@ -192,7 +195,8 @@ def read(
     tasks = sorted({path.stem for path in root.glob("evaluate/*.json")} - {"language_model"} | tuned)
     scored = {path.name.removesuffix(".summary.json") for path in root.glob("score/*.summary.json")}
     scored |= {path.name.removesuffix(end) for end in (".vcf.gz", ".tsv") for path in root.glob(f"score/*{end}")}
-    loci = sorted(path.name for path in root.glob("interpret/*") if path.is_dir())
+    explained = sorted(path.name for path in root.glob("interpret/*") if path.is_dir())
+    found = {name: inside(f"interpret/{name}/summary.json") for name in explained}
     asked = patch_summary or (root / "pretrain").exists() or (root / "evaluate/language_model.json").exists()
     return Results(
         root=root,
@@ -204,11 +208,17 @@ def read(
         log=read_log(root / "pretrain/log.jsonl"),
         tasks={name: inside(f"evaluate/{name}.json") for name in tasks},
         scores={name: inside(f"score/{name}.summary.json") for name in sorted(scored)},
-        loci={name: inside(f"interpret/{name}/summary.json") for name in loci},
+        loci={name: part for name, part in found.items() if not is_set(part)},
+        sets={name: part for name, part in found.items() if is_set(part)},
         data=[read_part(path, str(path)) for path in sorted(data.glob("*.provenance.json"))] if data else [],
         benchmarks=benchmarks,
         scratch=bool(tuned) and not asked,
     )
+
+
+def is_set(part: Part) -> bool:
+    """Say whether the summary.json of a folder of attributions is one of many regions, not of one locus."""
+    return part.optional("kind") == "regions"
 
 
 def read_log(path: Path) -> list[dict]:
@@ -235,13 +245,13 @@ def read_table(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
 
 
-def read_arrays(root: Path, name: str) -> dict[str, np.ndarray]:
-    """Read interpret/{name}/attributions.npz (pickled content is refused); empty when it is missing or broken."""
-    path = root / "interpret" / name / "attributions.npz"
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read the numeric arrays of a .npz file (pickled content is refused); empty when it is missing or broken."""
     if not path.is_file():
         return {}
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
-    except (ValueError, OSError):
+            found = {key: stored[key] for key in stored.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
         return {}
+    return {key: array for key, array in found.items() if array.dtype.kind in "bif"}

@@ -1,5 +1,7 @@
 """The section of an attributed locus: its tracks, elements and the numbers of its checks, as plain JSON."""
 
+from pathlib import Path
+
 import numpy as np
 
 from genomelm.report.inputs import Part, Results, read_arrays, read_part
@@ -10,13 +12,20 @@ TRACKS = ("ism", "gradient_x_input", "integrated_gradients")
 
 def loci(results: Results) -> list[dict]:
     """Return one entry a folder of interpret/."""
-    return [locus(results, name, part) for name, part in results.loci.items()]
+    return [
+        locus(results.root / "interpret" / name, f"interpret/{name}/", name, part)
+        for name, part in results.loci.items()
+    ]
 
 
-def locus(results: Results, name: str, part: Part) -> dict:
-    """Return what the page shows of one locus. Arrays hold six significant digits; at most DRAWN bases are drawn."""
-    elements = read_part(results.root / f"interpret/{name}/elements.json", f"interpret/{name}/elements.json")
-    arrays = read_arrays(results.root, name)
+def locus(folder: Path, shown: str, name: str, part: Part) -> dict:
+    """Return what the page shows of one locus. Arrays hold six significant digits; at most DRAWN bases are drawn.
+
+    Args:
+        shown: what stands before the names of the folder's files in the report. part: its summary.json.
+    """
+    elements = read_part(folder / "elements.json", f"{shown}elements.json")
+    arrays = read_arrays(folder / "attributions.npz")
     sequence = elements.optional("locus", "sequence") or part.optional("locus", "sequence") or ""
     sequence = sequence if isinstance(sequence, str) else ""
     ism = arrays.get("ism")
@@ -26,7 +35,7 @@ def locus(results: Results, name: str, part: Part) -> dict:
     reason = (
         part.reason
         or elements.reason
-        or ("" if usable else f"interpret/{name}/attributions.npz is missing or does not fit the sequence")
+        or ("" if usable else f"{shown}attributions.npz is missing or does not fit the sequence")
     )
     tracks = {}
     for key in TRACKS if usable else ():

@@ -29,8 +29,8 @@ def draw(locus: dict, tooltips: bool = True) -> Markup | None:
         _sequence(sequence, offset),
         _patches(locus["patch_starts"], offset, len(sequence), locus["length"]),
         _entropy(locus["entropy_nats"]),
-        _heat_map(np.array(locus["tracks"]["ism"]), sequence, offset, tooltips),
-        *(_logo(NAMES[key], logo_heights(key, np.array(values)), sequence) for key, values in locus["tracks"].items()),
+        heat_map(np.array(locus["tracks"]["ism"]), sequence, offset, tooltips),
+        *(logo(NAMES[key], logo_heights(key, np.array(values)), sequence) for key, values in locus["tracks"].items()),
     ):
         if track:
             height, drawn = track
@@ -109,7 +109,7 @@ def _entropy(values: Sequence[float] | None) -> tuple[float, list[str]] | None:
     ]
 
 
-def _heat_map(ism: np.ndarray, sequence: str, offset: int, tooltips: bool) -> tuple[float, list[str]]:
+def heat_map(ism: np.ndarray, sequence: str, offset: int, tooltips: bool) -> tuple[float, list[str]]:
     limit = float(np.quantile(np.abs(ism), 0.99)) or float(np.abs(ism).max())
     parts = []
     cells: dict[str, list[str]] = {}  # one path a colour: a page of many loci stays small
@@ -138,7 +138,7 @@ def _heat_map(ism: np.ndarray, sequence: str, offset: int, tooltips: bool) -> tu
     return 56, parts
 
 
-def _logo(name: str, heights: np.ndarray, sequence: str, height: float = 84) -> tuple[float, list[str]]:
+def logo(name: str, heights: np.ndarray, sequence: str, height: float = 84) -> tuple[float, list[str]]:
     high, low = max(float(heights.max()), 0.0), min(float(heights.min()), 0.0)
     scale = height / ((high - low) or 1.0)
     zero = high * scale

@@ -10,7 +10,13 @@ from importlib import resources
 
 from markupsafe import Markup
 
+from genomelm.report.attribution.motifs import LARGEST_Q
+from genomelm.report.svg import BASE_COLOURS, STROKES
+
 TOOLTIPS = 12  # loci whose columns tell their effects on hover, and which stand open
+OPEN_REGIONS = 3  # regions of an attribution set that stand open; the others, where they are many, in one more fold
+MANY = 100  # rows of a table that are laid out only when they come into view
+DRAWING = ("draw.js", "locus.js", "variant.js", "open.js")
 STATUS_WORDS = {"pass": "PASS", "warn": "WARN", "fail": "FAIL"}
 
 
@@ -18,7 +24,8 @@ def page(template: str, report: dict, figures: dict, sections: Sequence[tuple[st
     """Return the page. Autoescape is on: only drawings made by `report.svg` enter as markup.
 
     Args:
-        template: file in the folder templates. figures: drawings by name. sections: (id, name) in reading order.
+        template: file in the folder templates. figures: drawings by name.
+        sections: (id, name, ...) in reading order. A report with "sets" takes the scripts that draw regions along.
     """
     import jinja2
 
@@ -30,9 +37,16 @@ def page(template: str, report: dict, figures: dict, sections: Sequence[tuple[st
         lstrip_blocks=True,
     )
     environment.filters |= {"num": number, "p": p_value, "bytes": size, "plain": plain, "sequence_name": sequence_name}
-    environment.globals |= {"words": STATUS_WORDS, "open_loci": TOOLTIPS}
-    script = (folder / "table.js").read_text(encoding="utf-8")
-    encoded = base64.b64encode(gzip.compress(json.dumps(report, allow_nan=False).encode(), mtime=0)).decode()
+    environment.globals |= {
+        "words": STATUS_WORDS,
+        "open_loci": TOOLTIPS,
+        "open_regions": OPEN_REGIONS,
+        "many": MANY,
+        "largest_q": LARGEST_Q,
+    }
+    names = ("table.js", *DRAWING) if report.get("sets") else ("table.js",)
+    script = _constants() + "".join((folder / name).read_text(encoding="utf-8") for name in names)
+    encoded = base64.b64encode(gzip.compress(json_text(report).encode(), 6, mtime=0)).decode()
     return environment.get_template(template).render(
         report=report,
         figures=figures,
@@ -42,6 +56,17 @@ def page(template: str, report: dict, figures: dict, sections: Sequence[tuple[st
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         report_json=encoded,
     )
+
+
+def json_text(report: dict) -> str:
+    """Return the report as JSON, as it stands beside the page and packed inside it."""
+    return json.dumps(report, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def _constants() -> str:
+    """Return what the drawing scripts share with `report.svg`: outlines and colours of the letters."""
+    outlines, colours = json.dumps(STROKES, separators=(",", ":")), json.dumps(BASE_COLOURS)
+    return f'"use strict";\nconst GLYPHS = {outlines}, COLOURS = {colours};\n'
 
 
 def number(value: object) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from genomelm import files
-from genomelm.report.inputs import Results, read_table
+from genomelm.report.inputs import Part, Results, read_table
 from genomelm.report.model_checks import status_counts
 from genomelm.report.values import finite, interval_row
 
@@ -18,7 +18,12 @@ HIDDEN = ("provenance", "$schema", "contigs", "lengths")
 def provenance(results: Results) -> list[dict]:
     """Return one row a file that says what made it."""
     parts = [*results.data, results.patching, results.pretraining, results.language_model]
-    parts += [*results.tasks.values(), *results.scores.values(), *results.loci.values()]
+    parts += [*results.tasks.values(), *results.scores.values(), *results.loci.values(), *results.sets.values()]
+    return facts_of(parts)
+
+
+def facts_of(parts: Sequence[Part]) -> list[dict]:
+    """Return one row a file that carries its provenance."""
     rows = []
     for part in parts:
         facts = part.mapping("provenance")
@@ -170,12 +175,12 @@ def timings(results: Results) -> list[dict]:
     return rows
 
 
-def file_list(results: Results, skip: Sequence[Path] = ()) -> list[dict]:
+def file_list(root: Path, skip: Sequence[Path] = ()) -> list[dict]:
     """Return every result file with its size and SHA-256; logs, hidden files, run states and `skip` are left out."""
     left_out = {path.resolve() for path in skip}
     rows = []
-    for path in sorted(results.root.rglob("*")):
-        relative = path.relative_to(results.root)
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root)
         unfinished = any(part.startswith(".") or part.endswith((".state", ".parts")) for part in relative.parts)
         unfinished = unfinished or relative.parts[0] in ("logs", "benchmarks")  # they grow while this runs
         if path.is_file() and not unfinished and path.resolve() not in left_out:

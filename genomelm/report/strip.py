@@ -1,6 +1,7 @@
 """The verdict strip: every check of the report, in reading order."""
 
 from genomelm.report import language_checks, locus_checks, model_checks
+from genomelm.report.attribution import verdicts
 from genomelm.report.checks import WARN, Check
 from genomelm.report.inputs import Results
 
@@ -16,9 +17,10 @@ def run(results: Results, expected: tuple[str, ...] = ()) -> list[Check]:
     found += [c for name, part in results.tasks.items() for c in model_checks.task(name, part)]
     found += [c for name, part in results.scores.items() for c in model_checks.scoring(name, part)]
     found += [c for name, part in results.loci.items() for c in locus_checks.locus(name, part)]
+    found += [c for name, part in results.sets.items() for c in verdicts.of_set(name, part)]
     begun = _begun(results)
     found += begun
-    if not (results.tasks or results.scores or results.loci or begun or expected):
+    if not (results.tasks or results.scores or results.loci or results.sets or begun or expected):
         reason = "not run: nothing was measured on tasks, variants or loci"
         found.append(Check("Files", "Measurements", WARN, "a task, variants or a locus", reason=reason))
     found += [
@@ -34,7 +36,7 @@ def _begun(results: Results) -> list[Check]:
     kinds = (
         ("Tasks", "Held-out tasks", "finetune", results.tasks),
         ("Variants", "Scored variants", "score", results.scores),
-        ("Attribution", "Locus", "interpret", results.loci),
+        ("Attribution", "Locus", "interpret", results.loci or results.sets),
     )
     return [
         Check(group, name, WARN, "at least one", reason=f"not run: {folder}/ has no results")

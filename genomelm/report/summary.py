@@ -1,9 +1,10 @@
 """summary.json and summary.txt: every number of the run without arrays and tables of variants."""
 
+from genomelm.report.attribution import sets
 from genomelm.report.render import STATUS_WORDS, number
 
-LEFT_OUT = ("files", "training", "loci", "variants")
-HEADER = ("kind", "title", "family", "verdict", "counts", "total", "not_run", "checks")
+LEFT_OUT = ("files", "training", "loci", "variants", "sets")
+HEADER = ("kind", "title", "family", "verdict", "notices", "counts", "total", "not_run", "checks")
 
 
 def shorten(report: dict) -> dict:
@@ -28,6 +29,7 @@ def shorten(report: dict) -> dict:
         | {"summary": {k: _without_lists(v) for k, v in entry["summary"].items()}}
         for entry in report["loci"]
     ]
+    short["sets"] = [sets.shorten(entry) for entry in report["sets"]]
     return short
 
 
@@ -50,6 +52,7 @@ def text(short: dict) -> str:
     kind = short["language_model"]["objective"] or "no language model: its tasks were trained from random weights"
     lines = [short["title"], f"family: {number(short['family'])}, {kind}"]
     lines += [f"verdict: {STATUS_WORDS[short['verdict']]} ({counts}; {missing})", ""]
+    lines += [*short["notices"], ""] if short["notices"] else []
     group = None
     for check in short["checks"]:
         if check["group"] != group:

@@ -1,7 +1,8 @@
-"""`genomelm report`: one folder, several folders, and options that belong to one of the two."""
+"""`genomelm report`: one folder, several folders, attributions, and options that belong to one of them."""
 
 import pytest
 import typer
+from example_attribution import write_summary
 from example_run import shared
 from typer.testing import CliRunner
 
@@ -56,3 +57,17 @@ def test_options_of_the_other_page_are_refused(models, tmp_path):
     with pytest.raises(UsageError, match="--compare"):
         raise call(models[0], "-o", tmp_path / "r.html", "--readme", tmp_path / "README.md").exception
     assert written(tmp_path) == set()
+
+
+def test_a_folder_of_attributions_gives_its_page_and_is_left_alone(attribution, tmp_path):
+    write_summary(attribution, 12, 80, {"signal": {"distinguishable": False, "p": 0.4}})
+    before = (attribution / "summary.json").read_bytes()
+    result = call(attribution, "-o", tmp_path / "out/p.html")
+    assert result.exit_code == 0, result.output
+    assert "FAIL" in result.output
+    assert "indistinguishable from null" in result.output
+    assert written(tmp_path / "out") == {"p.html", "p.json"}
+    assert (attribution / "summary.json").read_bytes() == before
+    wrong = call(attribution, "-o", tmp_path / "p.html", "--summary", attribution, "--data", tmp_path)
+    assert isinstance(wrong.exception, UsageError)
+    assert "--data, --summary" in str(wrong.exception)

@@ -1,4 +1,3 @@
-"use strict";
 // Sorting by header and search, for every table with the class "sortable". Without scripts the tables read as they are.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
