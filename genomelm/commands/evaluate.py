@@ -103,6 +103,7 @@ def _evaluate_language_model(
     sides: tuple[Path | None, Path | None],
     device: "torch.device",
 ) -> dict:
+    from genomelm.commands.model_input import located
     from genomelm.errors import UsageError
     from genomelm.files import provenance, sha256
     from genomelm.models.loading import load_patcher
@@ -126,6 +127,8 @@ def _evaluate_language_model(
     window, long_window = lengths
     switches = ("codon_phase" in model.side_inputs, "conservation" in model.side_inputs)
     with Genome(fasta) as genome, SideTracks(genome, *switches, *sides) as side:
+        for text in regions:
+            located(genome, text, "--region")
         store = PatchStore(patches / "store", fingerprint=patcher.fingerprint)
         if store.facts.get("fitted_on_it", True):
             check_apart(intervals, map(Interval.parse, patcher.training), "the training region of the patches' scores")

@@ -29,5 +29,5 @@ def merge(
     if as_json and is_stream(out):
         raise UsageError("--json and -o - would both write to standard output: name a file for one of them")
     found = join(parts, out, table=table, summary=summary)
-    text = f"{out}: {found.records - found.dropped:,} records of {found.parts} shards"
+    text = f"{out}: {found.records_out:,} records of {found.parts} shards"
     typer.echo(json.dumps(vars(found)) if as_json else text, err=is_stream(out))

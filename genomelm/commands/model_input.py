@@ -5,8 +5,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genomelm.models.model import GenomeModel
+    from genomelm.models.published import PublishedModel
+    from genomelm.scoring.pair_scorer import WindowScorer
     from genomelm.seq.genome import Genome
     from genomelm.seq.interval import Interval
+
+
+def open_any_model(
+    path: Path, device: str, require_gpu: bool, threads: int | None, alphabet: str | None = None
+) -> "tuple[GenomeModel | PublishedModel, str]":
+    """Load a model of genomelm or of transformers' own, and return it with the SHA-256 of its weights.
+
+    Raises:
+        UsageError, IntegrityError, ResourceError: as `open_model`, or `load_published`.
+    """
+    from genomelm.models.published_folder import is_published
+    from genomelm.runtime import choose_device, set_threads
+
+    if not is_published(path):
+        return open_model(path, device, require_gpu, threads, alphabet)
+    from genomelm.models.published import load_published, published_digest
+
+    if threads is not None:
+        set_threads(threads)
+    return load_published(path, choose_device(device, require_gpu), alphabet), published_digest(path)
 
 
 def open_model(
@@ -28,6 +50,54 @@ def open_model(
         set_threads(threads)
     model = load_model(path, choose_device(device, require_gpu), alphabet)
     return model, sha256(path / "model.safetensors")
+
+
+def opened_reference(path: Path, alphabet: str, circular: list[str] | None, gff: Path | None) -> "Genome":
+    """Open the FASTA of a model that reads `alphabet`, with the contigs that are circular: named, or by the GFF."""
+    from genomelm.seq.annotation import circular_contigs
+    from genomelm.seq.genome import Genome
+
+    genome = Genome(path, any_letters=alphabet != "dna")
+    named = [] if gff is None else [name for name in circular_contigs(gff) if genome.resolve(name)]
+    wanted = [*(circular or []), *named]
+    return Genome(path, any_letters=alphabet != "dna", circular=wanted) if wanted else genome
+
+
+def scorer_of(
+    model: "GenomeModel | PublishedModel",
+    digest: str,
+    genome: "Genome",
+    *,
+    width: int,
+    window: "Interval | None" = None,
+    strands: str = "model",
+    effect: str = "model",
+    task: str | None = None,
+    patches: Path | None = None,
+    other_patches: bool = False,
+) -> "WindowScorer":
+    """Return what scores variants of `genome` with a model.
+
+    Raises:
+        UsageError: options that the model does not know, or that contradict each other.
+        InputError, IntegrityError: as `use_patches`.
+    """
+    from genomelm.errors import UsageError
+    from genomelm.models.published import PublishedModel
+    from genomelm.scoring.assay_window import check_assay_window
+    from genomelm.scoring.scorer import scorer_for
+
+    if isinstance(model, PublishedModel):
+        for name, value in (("--task", task), ("--patches", patches)):
+            if value is not None:
+                raise UsageError(f"{name} says nothing to a model of transformers' own: leave it out")
+        return scorer_for(model, width, window, strands, digest, effect)
+    if patches is not None and genome.circular:
+        raise UsageError("--patches go by coordinate and end with their contig: leave --circular out, or the patches")
+    model = model.for_task(task)
+    use_patches(model, patches, other_patches, genome)
+    check_assay_window(model, genome, window, width)
+    return scorer_for(model, width, window, strands, digest, effect)
 
 
 def refuse_pickle(path: Path) -> None:
@@ -86,14 +156,18 @@ def located(genome: "Genome", text: str, option: str) -> "Interval":
     """Read the interval of an option, with the contig's name as the genome spells it.
 
     Raises:
-        InputError: not an interval, an empty one, an unknown contig, or past the contig's end.
+        UsageError: not an interval.
+        InputError: an empty one, an unknown contig, or past the contig's end.
     """
     import dataclasses
 
-    from genomelm.errors import InputError
+    from genomelm.errors import InputError, UsageError
     from genomelm.seq.interval import Interval
 
-    interval = Interval.parse(text)
+    try:
+        interval = Interval.parse(text)
+    except InputError as error:
+        raise UsageError(f"{option}: {error}") from None
     contig = genome.resolve(interval.contig)
     if contig is None:
         known = ", ".join(list(genome.contigs)[:5])

@@ -12,6 +12,10 @@ Alphabet = Annotated[
     str | None,
     typer.Option("--alphabet", help="dna, rna or protein: what a model of several reads (default: its patcher's)."),
 ]
+Circular = Annotated[
+    list[str] | None,
+    typer.Option("--circular", help="Contig whose last base is followed by its first, repeatable: windows wrap there."),
+]
 MaxMinutes = Annotated[
     float | None,
     typer.Option("--max-minutes", min=0, help="Checkpoint and stop with exit 75 after so many minutes."),

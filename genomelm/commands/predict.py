@@ -1,5 +1,8 @@
 """`genomelm predict`: a model's outputs for the records of a FASTA file, as a table."""
 
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +17,10 @@ if TYPE_CHECKING:
 
 
 def predict(
-    fasta: Annotated[Path, typer.Argument(help="Sequences: FASTA, plain, gzip or bgzip.")],
-    model: Annotated[Path, typer.Option("-m", "--model", help="Model directory.")],
+    fasta: Annotated[Path, typer.Argument(help="Sequences: FASTA, plain, gzip or bgzip; - is standard input.")],
+    model: Annotated[
+        Path, typer.Option("-m", "--model", help="Model directory, of genomelm or of transformers' own (safetensors).")
+    ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="TSV to write (default: standard output).")] = None,
     longest: Annotated[
         int, typer.Option("--longest", min=1, help="Most bases of a sequence that are read at once.")
@@ -42,24 +47,29 @@ def predict(
     """
     import itertools
 
-    from genomelm.commands.model_input import open_model
+    from genomelm.commands.model_input import open_any_model
     from genomelm.errors import UsageError
     from genomelm.files import provenance, write_json, write_text
+    from genomelm.models.published import PublishedModel
     from genomelm.scoring.output import check_output
     from genomelm.scoring.predictions import both_strands
+    from genomelm.scoring.source import is_stream
     from genomelm.scoring.strands import strands_read
     from genomelm.seq.genome import Genome
 
     if out is not None:
         check_output(out, "output")
-    loaded, digest = open_model(model, device, require_gpu, threads, alphabet)
+    loaded, digest = open_any_model(model, device, require_gpu, threads, alphabet)
     loaded = loaded.for_task(task)
-    if loaded.patcher is None:
+    of_genomelm = not isinstance(loaded, PublishedModel)
+    if of_genomelm and loaded.patcher is None:
         raise UsageError(f"model {model} has no patcher; save it with one")
+    if not of_genomelm:
+        longest = min(longest, loaded.letters or longest)
     both = both_strands(loaded, strands)
     columns = _columns(loaded)
     lines = ["\t".join(columns)]
-    with Genome(fasta, any_letters=True) as records:
+    with tempfile.TemporaryDirectory() as scratch, Genome(_file(fasta, scratch), any_letters=True) as records:
         pieces = _pieces(records, longest, loaded)
         rows = _likelihoods if loaded.is_language_model else _outputs
         batches = iter(lambda: list(itertools.islice(pieces, batch_size)), [])
@@ -71,15 +81,34 @@ def predict(
         return
     write_text(out, text)
     facts = {
-        "fasta": fasta.name,
+        "fasta": "standard input" if is_stream(fasta) else fasta.name,
         "model": digest,
-        "patching": loaded.patcher.fingerprint,
+        **({"patching": loaded.patcher.fingerprint} if of_genomelm else loaded.provenance),
         **({} if task is None else {"task": task}),
         "strands": strands_read(loaded, both),
         "device": str(loaded.device),
     }
     write_json(Path(f"{out}.json"), {"columns": columns, "longest": longest, **provenance(**facts)})
     typer.echo(f"{out}: {count:,} sequences")
+
+
+def _file(fasta: Path, scratch: str) -> Path:
+    """Return the FASTA, or a copy of standard input.
+
+    Raises:
+        InputError: standard input is empty.
+    """
+    from genomelm.errors import InputError
+    from genomelm.scoring.source import is_stream
+
+    if not is_stream(fasta):
+        return fasta
+    copy = Path(scratch) / "stdin.fa"
+    with open(copy, "wb") as stream:
+        shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
+    if copy.stat().st_size == 0:
+        raise InputError("standard input is empty: it holds no sequences; what writes to it failed")
+    return copy
 
 
 def _columns(model: "GenomeModel") -> list[str]:

@@ -36,6 +36,7 @@ def opened_data(
     Raises:
         UsageError: a file beside the short form, or neither.
     """
+    from genomelm.commands.model_input import located
     from genomelm.models.config import BranchConfig, PositionConfig
     from genomelm.seq.genome import Genome
     from genomelm.seq.interval import Interval, check_apart
@@ -58,5 +59,9 @@ def opened_data(
     genome, patches, train, test = short
     training, testing = [Interval.parse(text) for text in train], [Interval.parse(text) for text in test]
     check_apart(testing, training)
+    with Genome(genome) as reference:
+        for option, texts in (("--train-region", train), ("--test-region", test)):
+            for text in texts:
+                located(reference, text, option)
     with Genome(genome) as reference, SideTracks(reference, *switches, *tracks) as side:
         yield Data.of_genome(reference, patches, training, testing, side, device)

@@ -4,11 +4,14 @@ import json
 import logging
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genomelm.commands.options import Device, Json, RequireGpu, TorchThreads
+from genomelm.commands.options import Alphabet, Circular, Device, Json, RequireGpu, TorchThreads
+
+if TYPE_CHECKING:
+    from genomelm.scoring.summary import Summary
 
 log = logging.getLogger(__name__)
 
@@ -18,16 +21,25 @@ BATCH = 512
 
 def score(
     reference: Annotated[Path, typer.Option("-r", "--reference", help="Reference FASTA: plain, gzip or bgzip.")],
-    model: Annotated[Path, typer.Option("-m", "--model", help="Model directory.")],
+    model: Annotated[
+        Path, typer.Option("-m", "--model", help="Model directory, of genomelm or of transformers' own (safetensors).")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", help="Annotated VCF (.vcf.gz) or BCF (.bcf) to write, with its index; - is standard output."
+            "-o",
+            "--out",
+            help="Annotated VCF (.vcf.gz) or BCF (.bcf) to write, with its index; - is standard output. Of a table of "
+            "variants: .tsv or .parquet.",
         ),
     ] = None,
     variants: Annotated[
         Path | None,
-        typer.Argument(metavar="[IN.vcf[.gz]]", help="Variants to score: VCF, BCF, or - for standard input."),
+        typer.Argument(
+            metavar="[IN.vcf[.gz]]",
+            help="Variants to score: VCF, BCF, or - for standard input; or a table (.tsv, .csv, .parquet) with pos, "
+            "ref and alt, or with names such as A24G, p.Ala24Gly or 24A>G, for proteins and RNA.",
+        ),
     ] = None,
     saturate: Annotated[
         str | None,
@@ -113,6 +125,8 @@ def score(
     ] = "model",
     forward_only: Annotated[bool, typer.Option("--forward-only", help="The same as --strands forward.")] = False,
     task: Annotated[str | None, typer.Option("--task", help="Task of a model that has several.")] = None,
+    alphabet: Alphabet = None,
+    circular: Circular = None,
     on_ref_mismatch: Annotated[
         str, typer.Option("--on-ref-mismatch", help="A REF unlike the reference: flag, error or drop.")
     ] = "flag",
@@ -135,22 +149,26 @@ def score(
     or, if it was trained on variant effects, its output for the pair. An allele without a score has '.' and a reason in
     GLM_STATUS.
     """
-    from genomelm.commands.model_input import located, open_model, use_patches
+    from genomelm.commands.model_input import located, open_any_model, opened_reference, scorer_of
     from genomelm.commands.progress import progress
-    from genomelm.commands.score_inputs import places_to_saturate, show_explanation
+    from genomelm.commands.score_inputs import (
+        check_alphabet,
+        kept_or_told,
+        places_to_saturate,
+        refuse_for_table,
+        show_explanation,
+    )
     from genomelm.errors import UsageError
     from genomelm.scoring.annotate import annotate
-    from genomelm.scoring.assay_window import check_assay_window
     from genomelm.scoring.background import ScoreBackground
     from genomelm.scoring.samples import read_names
     from genomelm.scoring.saturate import saturate as write_substitutions
     from genomelm.scoring.saturation_files import read_effects, write_arrays, write_track
-    from genomelm.scoring.scorer import scorer_for
     from genomelm.scoring.self_test import self_test
     from genomelm.scoring.shard import Shard
     from genomelm.scoring.source import is_stream
     from genomelm.scoring.tags import Tags
-    from genomelm.seq.genome import Genome
+    from genomelm.scoring.variant_table import is_variant_table, score_table_file
     from genomelm.seq.interval import read_bed
 
     if forward_only:
@@ -165,10 +183,24 @@ def score(
         raise UsageError("--arrays and --bigwig are of a whole --saturate run that is written to -o NAME.vcf.gz")
     if explain is None and as_json and is_stream(out):
         raise UsageError("--json and -o - would both write to standard output: name a file, or give --summary")
+    if gff is not None and table is None and explain is None:
+        raise UsageError("--gff adds columns to the table: give --table too")
     share = None if shard is None else Shard.parse(shard)
     alleles = _alleles(batch_size)
     names = None if samples is None else read_names(samples)
-    with Genome(reference) as genome, tempfile.TemporaryDirectory() as scratch, progress("records") as update:
+    of_table = variants is not None and is_variant_table(variants)
+    if of_table:
+        refuse_for_table(
+            **{"--table": table, "--regions": regions, "--samples": samples, "--shard": shard, "--cache": cache},
+            **{"--resume": resume, "--sort": sort, "--gff": gff, "--background": background},
+        )
+    loaded, digest = open_any_model(model, device, require_gpu, threads, alphabet)
+    check_alphabet(loaded.alphabet, of_table, saturate)
+    with (
+        opened_reference(reference, loaded.alphabet, circular, gff) as genome,
+        tempfile.TemporaryDirectory() as scratch,
+        progress("variants" if of_table else "records") as update,
+    ):
         fixed = None if window is None else located(genome, window, "--window")
         source = variants
         if saturate is not None:
@@ -176,37 +208,43 @@ def score(
             source = Path(scratch) / "substitutions.vcf"
             write_substitutions(genome, places, source)
         selected = None if regions is None else read_bed(regions)
-        loaded, digest = open_model(model, device, require_gpu, threads)
-        loaded = loaded.for_task(task)
-        use_patches(loaded, patches, other_patches, genome)
-        check_assay_window(loaded, genome, fixed, width)
-        scorer = scorer_for(loaded, width, fixed, strands, digest, effect)
+        scorer = scorer_of(
+            *(loaded, digest, genome),
+            **{"width": width, "window": fixed, "strands": strands, "effect": effect, "task": task},
+            **{"patches": patches, "other_patches": other_patches},
+        )
         if explain is not None:
             show_explanation(scorer, genome, explain, out, as_json)
             return
+        if of_table:
+            options = {"summary": summary, "on_ref_mismatch": on_ref_mismatch, "batch_size": alleles}
+            found = score_table_file(source, genome, scorer, out, **options, progress=update)
+            _tell(found, out, as_json)
+            return
         self_test(scorer, genome)
-        found = annotate(
-            source,
-            genome,
-            scorer,
-            out,
-            background=None if background is None else ScoreBackground.load(background, scorer, genome),
-            table=table,
-            summary=summary,
-            gff=gff,
-            regions=selected,
-            outside=outside,
-            samples=names,
-            shard=share,
-            resume=resume,
-            sort=sort,
-            cache=cache,
-            batch_size=alleles,
-            on_ref_mismatch=on_ref_mismatch,
-            overwrite_info=overwrite_info,
-            prefix=prefix,
-            progress=update,
-        )
+        with kept_or_told(resume):
+            found = annotate(
+                source,
+                genome,
+                scorer,
+                out,
+                background=None if background is None else ScoreBackground.load(background, scorer, genome),
+                table=table,
+                summary=summary,
+                gff=gff,
+                regions=selected,
+                outside=outside,
+                samples=names,
+                shard=share,
+                resume=resume,
+                sort=sort,
+                cache=cache,
+                batch_size=alleles,
+                on_ref_mismatch=on_ref_mismatch,
+                overwrite_info=overwrite_info,
+                prefix=prefix,
+                progress=update,
+            )
         if arrays or bigwig:
             effects = read_effects(out, Tags.named(scorer.tag, prefix).score, genome, places)
             if arrays:
@@ -217,6 +255,13 @@ def score(
         log.warning(
             "%s and %s share no contig: is this the reference that the variants were called on?", source, reference
         )
+    _tell(found, out, as_json)
+
+
+def _tell(found: "Summary", out: Path, as_json: bool) -> None:
+    """Print what a run did."""
+    from genomelm.scoring.source import is_stream
+
     if as_json:
         typer.echo(json.dumps(found.as_json()))
         return

@@ -27,18 +27,18 @@ def check_folder(path: Path) -> None:
         )
 
 
-def read_config_file(path: Path) -> dict:
-    """Return the object in config.json of the folder `path`.
+def read_config_file(path: Path, name: str = "config.json") -> dict:
+    """Return the object in a JSON file of the folder `path`.
 
     Raises:
         UsageError: there is no such file.
         IntegrityError: it is not a JSON object.
     """
-    file = path / "config.json"
+    file = path / name
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UsageError(f"{path} has no config.json: it is not a model directory") from None
+        raise UsageError(f"{path} has no {name}: it is not a model directory") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise IntegrityError(f"{file} is not valid JSON ({error}): the copy may be incomplete") from None
     if not isinstance(value, dict):

@@ -13,6 +13,7 @@ from genomelm.models.config import FORMAT_VERSION
 from genomelm.models.families import CONFIGS, GenomeConfig
 from genomelm.models.folder import check_folder, read_config_file, read_weights
 from genomelm.models.model import GenomeModel
+from genomelm.models.published_folder import is_published
 from genomelm.patching.patcher import Patcher
 
 TRANSFORMERS = {"architectures", "dtype", "model_type", "transformers_version", "torch_dtype"}
@@ -67,6 +68,11 @@ def read_config(path: Path) -> GenomeConfig:
     """
     file, value = path / "config.json", read_config_file(path)
     family = value.get("model_type")
+    if is_published(path):
+        raise UsageError(
+            f"{path} is a model of transformers' own ({family}): `genomelm score`, `background` and `predict` read it, "
+            "this does not"
+        )
     if not isinstance(family, str) or family not in CONFIGS:
         raise UsageError(f"{file}: model_type '{family}' is unknown; known: {', '.join(CONFIGS)}")
     ours = {*CONFIGS[family].sections(), "format_version"}

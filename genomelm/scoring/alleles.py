@@ -93,7 +93,7 @@ def read_alone(model: GenomeModel, sequence: str, place: Interval | None = None,
 def read_pair(model: GenomeModel, pair: AllelePair) -> tuple[Window, Window]:
     """Return (reference, alternative): the reference's patches, lifted to the alternative."""
     ref = read_alone(model, pair.ref, pair.window, pair.turned)
-    return ref, lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length)
+    return ref, lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length, model.alphabet)
 
 
 def lifted(ref: Window, alt: str, offset: int, ref_length: int, alt_length: int, alphabet: str = "dna") -> Window:

@@ -19,7 +19,7 @@ from genomelm.scoring.cache import score_cache
 from genomelm.scoring.contigs import ContigMap, check_lengths
 from genomelm.scoring.gene_regions import GeneRegions
 from genomelm.scoring.header import output_header
-from genomelm.scoring.identity import run_identity
+from genomelm.scoring.identity import reference_facts, run_identity
 from genomelm.scoring.mismatch import MismatchTally
 from genomelm.scoring.output import TBI_LIMIT, VcfOutput, refuse_collisions, scratch_folder, vcf_output
 from genomelm.scoring.parts import Parts
@@ -123,7 +123,7 @@ def annotate(
         if samples is not None:
             header, shorten = subset(header, samples, reader.path)
         behind = background.provenance if background else {}
-        facts = provenance(reference=genome.digest, **scorer.provenance, **behind)
+        facts = provenance(**reference_facts(genome), **scorer.provenance, **behind)
         kept = stack.enter_context(score_cache(None if cache is None else Path(cache), scorer, genome))
         pools = Pools(genome, scorer, tally, tags, replaced, batch_size, outside == "drop", background, kept)
         first, end = shard.span(found.records) if shard else (0, found.records)
@@ -147,7 +147,8 @@ def annotate(
             scan.into_parts(parts)
             if shard:
                 place = (shard, first, end, found.records, pools.counts.dropped)
-                statement = Statement(tags.score, *place, source, digest_of(identity), tally.counts).line()
+                settings = {name: digest_of(value)[:8] for name, value in identity.items()}
+                statement = Statement(tags.score, *place, source, digest_of(identity), tally.counts, settings).line()
         lacking = _undeclared(found, contigs, genome)
         output.write(output_header(header, tags, replaced, lacking, scorer.description, facts, percentile, statement))
         with score_table(table, facts, tags, contigs, percentile, genes) as rows:

@@ -10,6 +10,7 @@ from genomelm.errors import InputError, IntegrityError, UsageError
 from genomelm.files import atomic_directory, check_folder, provenance, read_json, write_json
 from genomelm.runtime import counter_seed
 from genomelm.scoring.allele_scorer import AlleleScorer
+from genomelm.scoring.identity import reference_facts
 from genomelm.seq.alphabet import reverse_complement
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
@@ -136,7 +137,13 @@ def _still_wanted(genome: Genome, variant: Variant, wanted: Mapping[str, int]) -
 
 
 def make_background(
-    genome: Genome, scorer: AlleleScorer, out: str | Path, per_class: int, seed: int, progress: Callable | None = None
+    genome: Genome,
+    scorer: AlleleScorer,
+    out: str | Path,
+    per_class: int,
+    seed: int,
+    progress: Callable | None = None,
+    draw: Callable[..., list[AllelePair]] | None = None,
 ) -> dict[str, int]:
     """Score random variants of the reference and write the folder; return the variants of each class.
 
@@ -147,6 +154,7 @@ def make_background(
         per_class: variants of a class.
         seed: of the draws.
         progress: called with (variants done, variants in all).
+        draw: draws the variants, with the arguments of `random_variants`, which it takes the place of.
 
     Raises:
         UsageError: a number out of range.
@@ -155,7 +163,7 @@ def make_background(
     if per_class < 1:
         raise UsageError(f"{per_class} variants a class are too few; give 1 or more")
     check_folder(out, ("scores.npz", "background.json"))
-    pairs = random_variants(genome, per_class, seed, lambda variant: scorer.pair(genome, variant))
+    pairs = (draw or random_variants)(genome, per_class, seed, lambda variant: scorer.pair(genome, variant))
     scores: dict[str, list[float]] = {}
     for first in range(0, len(pairs), POOL):
         pool = pairs[first : first + POOL]
@@ -166,7 +174,7 @@ def make_background(
             progress(min(first + POOL, len(pairs)), len(pairs))
     counts = {name: len(scores[name]) for name in sorted(scores)}
     facts = {"tag": scorer.tag, "per_class": per_class, "seed": seed, "classes": counts}
-    made_by = provenance(reference=genome.digest, **scorer.provenance)
+    made_by = provenance(**reference_facts(genome), **scorer.provenance)
     with atomic_directory(out) as folder:
         np.savez(folder / "scores.npz", **{name: np.sort(values) for name, values in scores.items()})
         write_json(folder / "background.json", {**facts, "provenance": made_by})
@@ -204,7 +212,7 @@ class ScoreBackground:
             found = cls(scores, facts)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IntegrityError(f"{path} is not a whole background ({error}): make it again") from None
-        ours = {"tag": scorer.tag, "reference": genome.digest, **scorer.provenance}
+        ours = {"tag": scorer.tag, "circular": None, **reference_facts(genome), **scorer.provenance}
         for name, value in ours.items():
             if name not in _ELSEWHERE and theirs.get(name) != value:
                 raise UsageError(

@@ -17,6 +17,7 @@ from pathlib import Path
 from genomelm.errors import IntegrityError, ResourceError, UsageError
 from genomelm.files import digest_of
 from genomelm.scoring.allele_scorer import AlleleScorer
+from genomelm.scoring.identity import reference_facts
 from genomelm.seq.genome import Genome
 from genomelm.seq.window import AllelePair
 
@@ -86,7 +87,7 @@ def score_cache(folder: Path | None, scorer: AlleleScorer, genome: Genome) -> It
         yield None
         return
     version = metadata.version("genomelm")
-    facts = {"genomelm": version, "tag": scorer.tag, "reference": genome.digest, **scorer.provenance}
+    facts = {"genomelm": version, "tag": scorer.tag, **reference_facts(genome), **scorer.provenance}
     path = folder / f"{digest_of(facts)[:32]}.sqlite"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genomelm.errors import InputError
+from genomelm.errors import UsageError
 from genomelm.scoring import effects
 from genomelm.scoring.alleles import Window, WindowPair, other_strand, read_pair
 from genomelm.scoring.forward import head_outputs, pair_outputs, read_windows
 from genomelm.scoring.likelihood import LikelihoodScorer
-from genomelm.scoring.pair_scorer import PairScorer
+from genomelm.scoring.pair_scorer import PairScorer, WindowScorer
 from genomelm.scoring.predictions import base_log_probabilities
+from genomelm.scoring.published_scorer import PublishedScorer
 from genomelm.scoring.record import finite
 from genomelm.seq.genome import Genome
 from genomelm.seq.variant import Variant
@@ -24,22 +25,24 @@ def parse_variant(text: str) -> Variant:
     """Read contig:position:REF:ALT, the position counted from 1; a contig's name may hold colons.
 
     Raises:
-        InputError: it is none.
+        UsageError: it is none.
     """
     parts = text.rsplit(":", 3)
     if len(parts) != 4 or not parts[1].isdecimal() or not all(parts):
-        raise InputError(f"'{text}' is no variant: write contig:position:REF:ALT, such as chr1:12345:A:G")
+        raise UsageError(f"'{text}' is no variant: write contig:position:REF:ALT, such as chr1:12345:A:G")
     return Variant(parts[0], int(parts[1]), parts[2], parts[3])
 
 
-def explain(scorer: PairScorer, genome: Genome, variant: Variant) -> dict:
+def explain(scorer: WindowScorer, genome: Genome, variant: Variant) -> dict:
     """Return how a variant is scored, as plain JSON values.
 
     Returns:
         "variant", "status", "tag", "description", "score" (what `genomelm score` writes, None where the status says why
         there is none), "provenance", and "strands": for each strand that is read its window, both alleles' bases and
         patch starts, "offset" of the change, "score", and "log_p" of every base of both in nats (language models), or
-        "output" of both (task heads). Of a causal model "compared" tells first and last base that count.
+        "output" of both (task heads). Of a causal model "compared" tells first and last base that count. Models of
+        transformers' own have "tokens", their "log_p" (of a masked one, where it is hidden for this score), and
+        "counted", first and last that count.
     """
     pair = scorer.pair(genome, variant)
     found = {
@@ -59,12 +62,12 @@ def explain(scorer: PairScorer, genome: Genome, variant: Variant) -> dict:
     return found if score is not None else {**found, "status": "NONFINITE"}
 
 
-def _strand(scorer: PairScorer, pair: AllelePair) -> dict:
+def _strand(scorer: WindowScorer, pair: AllelePair) -> dict:
+    if isinstance(scorer, PublishedScorer):
+        return {**_place(scorer, pair), **scorer.explained(pair)}
     ref, alt = read_pair(scorer.model, pair)
     facts = {
-        "window": str(pair.window),
-        "offset": pair.offset,
-        "score": finite(scorer.strand_scores([pair])[0]),
+        **_place(scorer, pair),
         "ref": _allele(pair.ref, pair.offset, pair.ref_length, ref),
         "alt": _allele(pair.alt, pair.offset, pair.alt_length, alt),
     }
@@ -74,6 +77,11 @@ def _strand(scorer: PairScorer, pair: AllelePair) -> dict:
     for name, values in zip(("ref", "alt"), _read(scorer, ref, alt), strict=True):
         facts[name] |= values
     return facts
+
+
+def _place(scorer: WindowScorer, pair: AllelePair) -> dict:
+    score = finite(scorer.strand_scores([pair])[0])
+    return {"window": str(pair.window), "offset": pair.offset, "score": score}
 
 
 def _allele(sequence: str, offset: int, length: int, window: Window) -> dict:
@@ -117,6 +125,8 @@ def _strand_lines(strand: dict) -> list[str]:
     ]
     if "output" in ref:
         return [*lines, *(f"{name}: {' '.join(f'{x:.7g}' for x in strand[name]['output'])}" for name in ("ref", "alt"))]
+    if "tokens" in ref:
+        return [*lines, *_token_lines(strand)]
     if "log_p" not in ref:
         return lines
     lines.append("base  ref    log p  alt    log p   (nats)")
@@ -130,6 +140,18 @@ def _strand_lines(strand: dict) -> list[str]:
             f"bases {first + 1} to {end}: {sums[1]:.7g} of the alternative minus {sums[0]:.7g} of the reference"
         )
     return lines
+
+
+def _token_lines(strand: dict) -> list[str]:
+    """Return the tokens that count, and what they add up to."""
+    lines, sums = [], []
+    for name in ("ref", "alt"):
+        first, end = strand[name]["counted"]
+        values = strand[name]["log_p"][first:end]
+        shown = zip(strand[name]["tokens"][first:end], values, strict=True)
+        lines.append(f"{name}: " + " ".join(f"{text} {value:.3f}" for text, value in shown) + "  (log p, nats)")
+        sums.append(float(effects.log_likelihood(np.array(values))))
+    return [*lines, f"{sums[1]:.7g} of the alternative minus {sums[0]:.7g} of the reference"]
 
 
 def _patched(allele: dict, first: int, last: int) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from genomelm.errors import InputError
-from genomelm.seq.annotation import read_gff
+from genomelm.seq.annotation import on_contig, read_gff
 from genomelm.seq.genome import Genome
 
 _CLASS = {
@@ -79,12 +79,14 @@ class GeneRegions:
             above = named.get("Parent") or named.get("gene_id", "")
             if feature.kind == "exon":
                 owners.update(above.split(","))
+            pieces = on_contig(feature, contig, genome.contigs[contig])
             if feature.kind in _CLASS:
-                parts.setdefault((contig, _CLASS[feature.kind]), array("q")).extend((feature.start, feature.end))
+                edges = [edge for piece in pieces for edge in (piece.start, piece.end)]
+                parts.setdefault((contig, _CLASS[feature.kind]), array("q")).extend(edges)
             elif feature.kind == "gene" or feature.kind.endswith("_gene") or feature.kind == "pseudogene":
                 name = next((named[key] for key in _NAMES if named.get(key)), ".")
                 key = named.get("ID") or named.get("gene_id", "")
-                genes.setdefault(contig, []).append((feature.start, feature.end, name, key))
+                genes.setdefault(contig, []).extend((piece.start, piece.end, name, key) for piece in pieces)
             elif "ID" in named and "Parent" in named:
                 parents[named["ID"]] = named["Parent"]
         if not parts and not genes:

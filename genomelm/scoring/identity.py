@@ -13,6 +13,14 @@ from genomelm.seq.interval import Interval
 _PLACE = ("device",)  # where a run computes decides no more than the last digits
 
 
+def reference_facts(genome: Genome) -> dict[str, str]:
+    """Return which reference was read, and which of its contigs as circular."""
+    return {
+        "reference": genome.digest,
+        **({"circular": ", ".join(sorted(genome.circular))} if genome.circular else {}),
+    }
+
+
 def run_identity(
     scorer: AlleleScorer,
     tags: Tags,
@@ -31,7 +39,7 @@ def run_identity(
         "genomelm": metadata.version("genomelm"),
         **{key: value for key, value in scorer.provenance.items() if key not in _PLACE},
         "tag": tags.score,
-        "reference": genome.digest,
+        **reference_facts(genome),
         "background": dict(background.provenance) if background else None,
         "regions": None if regions is None else digest_of([str(region) for region in regions]),
         "samples": None if samples is None else digest_of(list(samples)),

@@ -119,7 +119,7 @@ class LikelihoodScorer(PairScorer):
             key = (pair.window, pair.turned, pair.ref)
             if (ref := references.get(key)) is None:
                 ref = references[key] = read_alone(self.model, pair.ref, pair.window, pair.turned)
-            alt = lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length)
+            alt = lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length, self.model.alphabet)
             longest = max(pair.ref_length, pair.alt_length)
             count = min(len(ref.ids), len(alt.ids)) - pair.offset
             found.append(Change(ref, alt, pair.offset, longest, min(count, longest + (self.after or count))))

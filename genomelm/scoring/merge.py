@@ -1,6 +1,7 @@
 """Shares of one scored VCF, joined: nothing may be missing, nothing there twice."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,10 @@ from genomelm.scoring.mismatch import check_sums
 from genomelm.scoring.output import TBI_LIMIT, check_output, scratch_folder, vcf_output
 from genomelm.scoring.shard import Statement
 from genomelm.scoring.source import is_stream, open_source
-from genomelm.scoring.table import score_table
+from genomelm.scoring.table import score_table, statuses_of
 from genomelm.scoring.tags import SOURCE, Tags
 from genomelm.seq.vcf import Header, VcfReader, position
+from genomelm.seq.window import SCORED, STATUSES
 
 _BYTES = 1 << 20  # of lines written at a time
 
@@ -24,15 +26,21 @@ class Merged:
     """What was joined.
 
     Args:
-        parts, records, dropped: shares, records of the input, and how many of these the shares left out on request.
+        parts: shares.
+        records_in, records_out, dropped: of the input, of the output, and left out on request by the shares.
+        alleles, scored, statuses: as in a run's own summary.
         output, index, table: paths; None where there is none.
         input, run: digests of the scored VCF and of what decided its scores.
         provenance: version, command.
     """
 
     parts: int
-    records: int
+    records_in: int
+    records_out: int
     dropped: int
+    alleles: int
+    scored: int
+    statuses: dict[str, int]
     output: str
     index: str | None
     table: str | None
@@ -80,7 +88,7 @@ def merge(
         shares = _complete(_opened(parts, scratch))
         first = shares[0]
         check_sums((share.statement.mismatches for share in shares), out)
-        order = _Order()
+        order, counts = _Order(), Counter()
         tags = Tags.in_header(first.reader.header, first.statement.tag, first.path)
         facts = provenance(input=first.statement.source, run=first.statement.run)
         percentile = any(
@@ -91,14 +99,20 @@ def merge(
         with score_table(table, facts, tags, percentile=percentile) as rows:
             for text in (text for share in shares for text in _texts(share, order)):
                 output.write(text)
+                counts.update(statuses_of(text, tags))
                 if rows is not None:
                     rows.add(text)
             lengths = [length for length in first.reader.header.contig_lengths().values() if length is not None]
             index = output.finish(order.is_sorted, max([0, order.furthest, *lengths]) > TBI_LIMIT)
+    dropped = sum(share.statement.dropped for share in shares)
     found = Merged(
         parts=len(shares),
-        records=first.statement.records,
-        dropped=sum(share.statement.dropped for share in shares),
+        records_in=first.statement.records,
+        records_out=first.statement.records - dropped,
+        dropped=dropped,
+        alleles=counts.total(),
+        scored=sum(counts[status] for status in SCORED),
+        statuses={status: counts[status] for status in STATUSES if counts[status]},
         output=str(out),
         index=None if index is None else str(index),
         table=None if table is None else str(table),
@@ -146,9 +160,10 @@ def _complete(parts: list[_Part]) -> list[_Part]:
         for name, key in (("input", "source"), ("run", "run"), ("score", "tag"), ("number of records", "records")):
             one, other = getattr(first.statement, key), getattr(part.statement, key)
             if one != other:
+                what = (key == "run" and _differing(first.statement, part.statement)) or f"{name} ({other} and {one})"
                 raise InputError(
-                    f"{part.path} is of another {name} than {first.path} ({other} and {one}): score all shards with "
-                    "the same files and options"
+                    f"{part.path} is of another {what} than {first.path}: score all shards with the same files and "
+                    "options"
                 )
         if part.statement.shard.count != first.statement.shard.count:
             raise InputError(f"{part.path} is shard {part.statement.shard}, {first.path} {first.statement.shard}")
@@ -174,6 +189,12 @@ def _complete(parts: list[_Part]) -> list[_Part]:
     if ends != starts:
         raise InputError(f"the shards' records do not follow each other up to {records:,}: was a header edited?")
     return ordered
+
+
+def _differing(one: Statement, other: Statement) -> str:
+    """Return the settings in which two runs differ; '' where their headers do not say."""
+    names = {*one.settings, *other.settings}
+    return ", ".join(sorted(name for name in names if one.settings.get(name) != other.settings.get(name)))
 
 
 def _some(names: Sequence[object]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from genomelm.errors import AssemblyError, UsageError
 from genomelm.scoring.contigs import ADVICE, assembly_advice
+from genomelm.seq.assemblies import too_many
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
@@ -13,8 +14,6 @@ from genomelm.seq.vcf import Header
 MISMATCHES = frozenset({"ALT_IS_REF_SWAP", "REF_MISMATCH"})
 COMPARED = MISMATCHES | {"TOO_LONG", "N_IN_WINDOW", "NONFINITE", "EDGE_PADDED", "OK"}
 CHOICES = ("flag", "error", "drop")
-LEAST = 20  # mismatches on a contig before the share counts
-SHARE = 0.05
 
 
 class MismatchTally:
@@ -80,11 +79,6 @@ class MismatchTally:
         start = variant.pos - 1
         found = self._genome.fetch(Interval(variant.contig, start, start + len(variant.ref)))
         return f"{variant.contig}:{variant.pos} REF is '{_short(variant.ref)}' but the FASTA has '{_short(found)}'"
-
-
-def too_many(mismatched: int, compared: int) -> bool:
-    """Return whether so many records of a contig say that the assembly is wrong."""
-    return mismatched >= LEAST and mismatched > SHARE * compared
 
 
 def check_sums(counts: Iterable[Mapping[str, tuple[int, int]]], path: object) -> None:

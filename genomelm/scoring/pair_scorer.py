@@ -24,12 +24,63 @@ WIDTH = 1024
 """Bases of reference around a variant, unless the user asks for another width."""
 
 
-class PairScorer(abc.ABC):
-    """A model that gives pairs of windows scores.
+class WindowScorer(abc.ABC):
+    """What gives pairs of windows scores, whatever reads them.
+
+    Args:
+        alphabet: dna, rna or protein.
+        width: reference letters around a variant, where there is no fixed window.
+        window: interval in which every variant is scored, such as an assay's locus.
+        grid: where windows lie; None: centred on their variant, or in `window`.
+        both_strands: whether the mean of both strands is given.
+
+    Attributes:
+        provenance: plain facts for headers and summaries.
+    """
+
+    tag: str
+    description: str
+    provenance: Mapping[str, object]
+
+    def __init__(
+        self, alphabet: str, width: int, window: Interval | None, grid: Grid | None, both_strands: bool
+    ) -> None:
+        if width < 2:
+            raise UsageError(f"a window of {width} bases is too short; use 2 or more")
+        self.alphabet, self.width, self.window, self.grid = alphabet, width, window, grid
+        self.both_strands = both_strands
+
+    @staticmethod
+    def grid_of(width: int) -> Grid:
+        """Return the grid of windows of `width` bases, in which a variant lies in the middle quarter."""
+        step = max(width // 4, 1)
+        return Grid(step, (width - step) // 2, width)
+
+    def pair(self, genome: Genome, variant: Variant) -> AllelePair:
+        """Return the windows of a variant."""
+        if self.window is not None:
+            return allele_pair_in(genome, variant, self.window, self.alphabet)
+        if self.grid is not None:
+            return grid_pair(genome, variant, self.grid, self.alphabet)
+        return allele_pair(genome, variant, self.width, self.alphabet)
+
+    def score(self, pairs: Sequence[AllelePair]) -> np.ndarray:
+        """Return float64 (n,), one score a pair. No pair's score depends on the others beyond rounding."""
+        read = [strand for pair in pairs for strand in (pair, other_strand(pair))] if self.both_strands else list(pairs)
+        scores = np.array(self.strand_scores(read), np.float64)
+        return effects.strand_average(scores[0::2], scores[1::2]) if self.both_strands else scores
+
+    @abc.abstractmethod
+    def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
+        """Return the score of each pair as its windows are written, on one strand."""
+
+
+class PairScorer(WindowScorer):
+    """A model of genomelm that gives pairs of windows scores.
 
     Args:
         model: in eval mode, with its patcher.
-        width: reference bases around a variant, where there is no fixed window; a head that learned variants in
+        width: reference letters around a variant, where there is no fixed window; a head that learned variants in
             windows of its own keeps to those.
         window: interval in which every variant is scored, such as an assay's locus.
         strands: "both" gives the mean of both, "forward" the window's own, "model" what `both_by_default` says.
@@ -39,9 +90,6 @@ class PairScorer(abc.ABC):
         UsageError: the model cannot score variants, or not on these strands.
     """
 
-    tag: str
-    description: str
-
     def __init__(
         self,
         model: GenomeModel,
@@ -50,23 +98,21 @@ class PairScorer(abc.ABC):
         strands: str = "model",
         digest: str = "",
     ) -> None:
-        if model.alphabet != "dna":
-            raise UsageError(f"the model reads {model.alphabet}; variants of a genome need a DNA model")
         if model.patcher is None:
             raise UsageError("the model has no patcher; save it with one, or train it with `genomelm pretrain`")
-        if width < 2:
-            raise UsageError(f"a window of {width} bases is too short; use 2 or more")
         learned = model.config.head.get("window", 0)
         if learned and width not in (WIDTH, learned):
             raise UsageError(
                 f"this head learned variants in windows of {learned} bases, not of {width}: leave the width out"
             )
-        self.model, self.width, self.window = model, learned or width, window
+        width = learned or width
         # Such a head, and a task with a reference, read centred windows, as they were learned.
         centred = window or learned or model.config.head.get("reference")
-        self.grid = None if centred else self.grid_of(self.width)
-        self.both_strands = reads_both(model, strands, self.both_by_default(model, window))
-        self.provenance: Mapping[str, object] = {
+        by_default = model.alphabet == "dna" and self.both_by_default(model, window)
+        both = reads_both(model, strands, by_default)
+        super().__init__(model.alphabet, width, window, None if centred else self.grid_of(max(width, 2)), both)
+        self.model = model
+        self.provenance = {
             "model": digest,
             "patching": model.patcher.cut_by,
             **({"side_information": ", ".join(side)} if (side := model.patcher.side_information) else {}),
@@ -81,27 +127,3 @@ class PairScorer(abc.ABC):
     def both_by_default(model: GenomeModel, window: Interval | None) -> bool:
         """Return whether both strands are read where nobody asks for one or for both."""
         return True
-
-    @staticmethod
-    def grid_of(width: int) -> Grid:
-        """Return the grid of windows of `width` bases, in which a variant lies in the middle quarter."""
-        step = max(width // 4, 1)
-        return Grid(step, (width - step) // 2, width)
-
-    def pair(self, genome: Genome, variant: Variant) -> AllelePair:
-        """Return the windows of a variant."""
-        if self.window is not None:
-            return allele_pair_in(genome, variant, self.window)
-        if self.grid is not None:
-            return grid_pair(genome, variant, self.grid)
-        return allele_pair(genome, variant, self.width)
-
-    def score(self, pairs: Sequence[AllelePair]) -> np.ndarray:
-        """Return float64 (n,), one score a pair. No pair's score depends on the others beyond rounding."""
-        read = [strand for pair in pairs for strand in (pair, other_strand(pair))] if self.both_strands else list(pairs)
-        scores = np.array(self.strand_scores(read), np.float64)
-        return effects.strand_average(scores[0::2], scores[1::2]) if self.both_strands else scores
-
-    @abc.abstractmethod
-    def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
-        """Return the score of each pair as its windows are written, on one strand."""

@@ -6,12 +6,13 @@ import numpy as np
 
 from genomelm.errors import UsageError
 from genomelm.models.model import GenomeModel
+from genomelm.models.published import PublishedModel
 from genomelm.patching.pair import difference
 from genomelm.scoring.alleles import Window, WindowPair, lifted, read_alone
 from genomelm.scoring.effects import strand_average
 from genomelm.scoring.forward import byte_log_probabilities, head_outputs, pair_outputs, read_windows, token_outputs
 from genomelm.scoring.masked import pseudo_likelihoods
-from genomelm.scoring.strands import reads_both
+from genomelm.scoring.strands import published_both, reads_both
 from genomelm.seq.alphabet import encode, reverse_complement
 
 
@@ -30,13 +31,17 @@ def base_log_probabilities(model: GenomeModel, windows: Sequence[Window]) -> lis
     return read_windows(model, windows, byte_log_probabilities)
 
 
-def both_strands(model: GenomeModel, strands: str) -> bool:
+def both_strands(model: GenomeModel | PublishedModel, strands: str) -> bool:
     """Return whether sequences are read twice: where asked for, or by default where a task's labels hold for both."""
     model.for_task(None)
+    if isinstance(model, PublishedModel):
+        return published_both(model, strands, by_default=False)
     return reads_both(model, strands, not model.is_language_model and model.config.head["two_strands"])
 
 
-def log_likelihoods(model: GenomeModel, sequences: Sequence[str], strands: str = "model") -> np.ndarray:
+def log_likelihoods(
+    model: GenomeModel | PublishedModel, sequences: Sequence[str], strands: str = "model"
+) -> np.ndarray:
     """Return log p(sequence) in nats, float64 (n,): the sum of `base_log_probabilities`.
 
     Args:
@@ -45,6 +50,8 @@ def log_likelihoods(model: GenomeModel, sequences: Sequence[str], strands: str =
     readings = [sequences]
     if both_strands(model, strands):
         readings.append([reverse_complement(sequence) for sequence in sequences])
+    if isinstance(model, PublishedModel):
+        return np.mean([model.log_likelihoods(list(map(model.cut, reading))) for reading in readings], 0)
     windows = [[read_alone(model, sequence) for sequence in reading] for reading in readings]
     sums = [[values.sum() for values in base_log_probabilities(model, reading)] for reading in windows]
     return np.array(sums, np.float64).mean(0)

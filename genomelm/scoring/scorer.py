@@ -6,13 +6,15 @@ import numpy as np
 
 from genomelm.errors import UsageError
 from genomelm.models.model import GenomeModel
+from genomelm.models.published import PublishedModel
 from genomelm.scoring import effects
 from genomelm.scoring.alleles import Window, WindowPair, other_strand, read_pair
 from genomelm.scoring.embedding import EmbeddingScorer, EuclideanScorer
 from genomelm.scoring.forward import check_single, head_outputs, pair_outputs, read_windows, single
 from genomelm.scoring.likelihood import LikelihoodScorer
 from genomelm.scoring.masked import hidden_log_probabilities, hidden_ratio, pseudo_likelihoods
-from genomelm.scoring.pair_scorer import WIDTH, PairScorer
+from genomelm.scoring.pair_scorer import WIDTH, PairScorer, WindowScorer
+from genomelm.scoring.published_scorer import published_scorer
 from genomelm.seq.alphabet import ALPHABETS
 from genomelm.seq.interval import Interval
 from genomelm.seq.window import AllelePair
@@ -170,13 +172,13 @@ EFFECTS = ("model", *OTHER_EFFECTS)
 
 
 def scorer_for(
-    model: GenomeModel,
+    model: GenomeModel | PublishedModel,
     width: int = WIDTH,
     window: Interval | None = None,
     strands: str = "model",
     digest: str = "",
     effect: str = "model",
-) -> PairScorer:
+) -> WindowScorer:
     """Return the scorer that fits the model's head, or the one for another of EFFECTS.
 
     Raises:
@@ -185,5 +187,7 @@ def scorer_for(
     """
     if effect not in EFFECTS:
         raise UsageError(f"effect '{effect}' is unknown; choose {', '.join(EFFECTS[:-1])} or {EFFECTS[-1]}")
+    if isinstance(model, PublishedModel):
+        return published_scorer(model, width, window, strands, digest, effect=effect)
     fitting = SCORERS.get(model.head_kind, HeadScorer) if effect == "model" else OTHER_EFFECTS[effect]
     return fitting(model, width, window, strands, digest)

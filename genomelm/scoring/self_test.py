@@ -7,8 +7,9 @@ import logging
 import numpy as np
 
 from genomelm.errors import NumericalError
+from genomelm.models.published import PublishedModel
 from genomelm.scoring.background import draws
-from genomelm.scoring.pair_scorer import PairScorer
+from genomelm.scoring.pair_scorer import WindowScorer
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
@@ -25,7 +26,7 @@ TOLERANCE = 1e-3
 _KINDS = (("snv", 1, 1), ("ins", 1, 8), ("snv", 1, 1), ("del", 1, 8))
 
 
-def self_test(scorer: PairScorer, genome: Genome) -> None:
+def self_test(scorer: WindowScorer, genome: Genome) -> None:
     """Compare scores on the model's device with the CPU's; on a CPU there is nothing to do.
 
     Raises:
@@ -33,12 +34,19 @@ def self_test(scorer: PairScorer, genome: Genome) -> None:
     """
     if scorer.model.device.type == "cpu":
         return
-    pairs = sample(scorer, genome)
-    compare(scorer, on_cpu(scorer), pairs)
-    log.info("%d variants score alike on %s and on the CPU", len(pairs), scorer.model.device)
+    check_device(scorer, sample(scorer, genome))
 
 
-def sample(scorer: PairScorer, genome: Genome) -> list[AllelePair]:
+def check_device(scorer: WindowScorer, pairs: list[AllelePair]) -> None:
+    """Compare the scores of COUNT of these windows, spread over all, with the CPU's; likewise."""
+    if scorer.model.device.type == "cpu" or not pairs:
+        return
+    some = pairs[:: -(-len(pairs) // COUNT)]
+    compare(scorer, on_cpu(scorer), some)
+    log.info("%d variants score alike on %s and on the CPU", len(some), scorer.model.device)
+
+
+def sample(scorer: WindowScorer, genome: Genome) -> list[AllelePair]:
     """Return windows of COUNT random variants of the reference, or of the scorer's own window, where so many are."""
     found: list[AllelePair] = []
     for kind, least, most in _KINDS:
@@ -51,7 +59,7 @@ def sample(scorer: PairScorer, genome: Genome) -> list[AllelePair]:
     return found or _in_window(scorer, genome)
 
 
-def _in_window(scorer: PairScorer, genome: Genome) -> list[AllelePair]:
+def _in_window(scorer: WindowScorer, genome: Genome) -> list[AllelePair]:
     window = scorer.window
     if window is None:
         return []
@@ -62,9 +70,12 @@ def _in_window(scorer: PairScorer, genome: Genome) -> list[AllelePair]:
     return [pair for variant in known if (pair := scorer.pair(genome, variant)).status in SCORED]
 
 
-def on_cpu(scorer: PairScorer) -> PairScorer:
+def on_cpu(scorer: WindowScorer) -> WindowScorer:
     """Return the same scorer with a copy of its model on the CPU; patches are cut as they were."""
     twin = copy.copy(scorer)
+    if isinstance(scorer.model, PublishedModel):
+        twin.model = scorer.model.on_cpu()
+        return twin
     patcher, scorer.model.patcher = scorer.model.patcher, None
     try:
         twin.model = copy.deepcopy(scorer.model).cpu()
@@ -74,7 +85,7 @@ def on_cpu(scorer: PairScorer) -> PairScorer:
     return twin
 
 
-def compare(scorer: PairScorer, other: PairScorer, pairs: list[AllelePair]) -> None:
+def compare(scorer: WindowScorer, other: WindowScorer, pairs: list[AllelePair]) -> None:
     """Hold the scores of two scorers against each other.
 
     Raises:

@@ -3,7 +3,7 @@
 import re
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from genomelm.errors import InputError, UsageError
 from genomelm.scoring.pools import BLOCK
@@ -59,6 +59,7 @@ class Statement:
         source: SHA-256 of the input.
         run: fingerprint of everything that decides the scores and the output.
         mismatches: contig -> records of the share whose REF is not the reference's, and records that were compared.
+        settings: each thing that `run` is made of -> the beginning of its digest.
     """
 
     tag: str
@@ -70,6 +71,7 @@ class Statement:
     source: str
     run: str
     mismatches: Mapping[str, tuple[int, int]]
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def line(self) -> bytes:
         """Return the header line, without its line end."""
@@ -84,6 +86,7 @@ class Statement:
             "Input": f'"{self.source}"',
             "Run": f'"{self.run}"',
             "Mismatches": f'"{_counts_text(self.mismatches)}"',
+            "Settings": f'"{" ".join(f"{name}:{digest}" for name, digest in self.settings.items())}"',
         }
         return f"##{KIND}=<{','.join(f'{key}={value}' for key, value in facts.items())}>".encode()
 
@@ -117,6 +120,7 @@ class Statement:
             source=fields["Input"],
             run=fields["Run"],
             mismatches=_counts(fields["Mismatches"]),
+            settings=dict(item.split(":", 1) for item in fields.get("Settings", "").split()),
         )
 
 

@@ -127,6 +127,17 @@ class ScoreTable:
             yield (contig, pos, name, ref, alt, *own, *where)
 
 
+def statuses_of(text: bytes, tags: Tags) -> Iterator[str]:
+    """Yield the status of each allele of whole annotated lines."""
+    key = tags.status.encode() + b"="
+    for line in text.split(b"\n"):
+        if line:
+            items = line.split(b"\t", 8)[7].rstrip(b"\r").split(b";")[-_OURS:]
+            found = next((item for item in items if item.startswith(key)), None)
+            if found is not None:
+                yield from found[len(key) :].decode().split(",")
+
+
 @contextlib.contextmanager
 def score_table(
     path: Path | None,

@@ -1,5 +1,6 @@
 """The INFO tags of one run: their names, their header lines, and which ones of an input are ours to replace."""
 
+import difflib
 import re
 from dataclasses import dataclass
 
@@ -48,7 +49,10 @@ class Tags:
         prefixes = [tag.removesuffix("_STATUS") for tag in ours if tag.endswith("_STATUS")]
         fitting = [prefix for prefix in prefixes if score.startswith(f"{prefix}_")]
         if score not in ours or not fitting:
-            raise InputError(f"{path} declares no score {score} of genomelm; score it with `genomelm score`")
+            declared = [line.fields.get("ID", "") for line in header.structured("INFO")]
+            near = difflib.get_close_matches(score, [*ours, *declared], n=1)
+            hint = f"did you mean {near[0]}?" if near and near[0] != score else "score it with `genomelm score`"
+            raise InputError(f"{path} declares no score {score} of genomelm; {hint}")
         prefix = max(fitting, key=len)
         return cls.named(score.removeprefix(f"{prefix}_"), prefix)
 

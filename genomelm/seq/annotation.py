@@ -47,7 +47,8 @@ def read_gff(path: str | Path) -> Iterator[Feature]:
             continue
         columns = line.split("\t")
         if len(columns) < 8:
-            raise InputError(f"{path}:{number} has {len(columns)} columns; GFF needs nine, split by tabs")
+            hint = _other_format(line, columns)
+            raise InputError(f"{path}:{number} has {len(columns)} columns; GFF needs nine, split by tabs{hint}")
         contig, _, kind, start, end, _, strand, frame = columns[:8]
         if not (start.isdecimal() and end.isdecimal() and 1 <= int(start) <= int(end)):
             raise InputError(
@@ -62,6 +63,37 @@ def read_gff(path: str | Path) -> Iterator[Feature]:
             attributes=_attributes(columns[8] if len(columns) > 8 else "."),
             frame=int(frame) if frame in ("0", "1", "2") else None,
         )
+
+
+def on_contig(feature: Feature, contig: str, length: int) -> list[Interval]:
+    """Return where a feature lies on a contig of `length` bases: one piece, or two where it runs on past the origin.
+
+    On a circular contig GFF3 gives such a feature an end behind the contig's.
+    """
+    strand = feature.interval.strand
+    if feature.end <= length:
+        return [Interval(contig, feature.start, feature.end, strand)]
+    pieces = (feature.start, length), (0, min(feature.end - length, length))
+    return [Interval(contig, start, end, strand) for start, end in pieces if start < end]
+
+
+def circular_contigs(path: str | Path) -> list[str]:
+    """Return the contigs whose own line (region, chromosome, ...) says Is_circular=true, in file order."""
+    found = {
+        feature.contig: None
+        for feature in read_gff(path)
+        if feature.attributes.get("Is_circular", "").lower() == "true" and feature.start == 0
+    }
+    return list(found)
+
+
+def _other_format(line: str, columns: list[str]) -> str:
+    """Say what a line that is no GFF looks like."""
+    if len(columns) >= 3 and columns[1].isdecimal() and columns[2].isdecimal():
+        return ": this line is BED (contig, start, end); give the annotation as GFF or GTF"
+    if line.count(",") >= 7:
+        return ": this line is separated by commas; write it with tabs"
+    return ""
 
 
 def _attributes(text: str) -> dict[str, str]:

@@ -75,3 +75,12 @@ def likely_assembly(lengths: Mapping[str, int], hints: Iterable[str] = ()) -> st
         if any(word in text for word in words):
             return name
     return None
+
+
+LEAST = 20  # mismatches on a contig before the share counts
+SHARE = 0.05
+
+
+def too_many(mismatched: int, compared: int) -> bool:
+    """Return whether so many REF alleles of a contig, unlike the reference, say that the assembly is wrong."""
+    return mismatched >= LEAST and mismatched > SHARE * compared

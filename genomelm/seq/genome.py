@@ -3,6 +3,7 @@
 import functools
 import os
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -27,16 +28,26 @@ class Genome:
         cache_dir: where copies and indexes go that cannot lie beside the file; by default GENOMELM_CACHE,
             or XDG_CACHE_HOME/genomelm, or ~/.cache/genomelm.
         any_letters: take records that are no nucleotides, such as proteins.
+        circular: contigs whose last base is followed by their first: an interval of theirs may run on past the end, by
+            less than one turn. Aliases count.
 
     Attributes:
         path: the file that was given.
         contigs: name to length in bases, in file order.
+        circular: contigs that were declared circular, as the file spells them.
 
     Raises:
-        InputError: missing, empty, truncated, protein (unless any_letters), HTML, or a contig name twice.
+        InputError: missing, empty, truncated, protein (unless any_letters), HTML, or a contig name twice; or it has no
+            contig of a name that is declared circular.
     """
 
-    def __init__(self, path: str | Path, cache_dir: str | Path | None = None, any_letters: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        cache_dir: str | Path | None = None,
+        any_letters: bool = False,
+        circular: Iterable[str] = (),
+    ) -> None:
         self.path = Path(path)
         self._cache_dir, self._any_letters = cache_dir, any_letters
         self._files = indexed(self.path, cache_dir, any_letters)
@@ -44,6 +55,7 @@ class Genome:
         self._by_plain_name: dict[str, list[str]] = {}
         for name in self.contigs:
             self._by_plain_name.setdefault(plain_name(name), []).append(name)
+        self.circular: frozenset[str] = frozenset(map(self._own_name, circular))
         self._pieces: OrderedDict[tuple[str, int], str] = OrderedDict()
         self._reader: pysam.FastaFile | None = None
         self._reader_pid = -1
@@ -55,7 +67,7 @@ class Genome:
         self.close()
 
     def __reduce__(self) -> tuple:
-        return Genome, (self.path, self._cache_dir, self._any_letters)
+        return Genome, (self.path, self._cache_dir, self._any_letters, sorted(self.circular))
 
     def close(self) -> None:
         """Close the file; a later fetch opens it again."""
@@ -77,13 +89,11 @@ class Genome:
         """
         length = self.contigs.get(interval.contig)
         if length is None:
-            hint = self.resolve(interval.contig)
-            known = (
-                f"did you mean '{hint}'?"
-                if hint
-                else f"it has {', '.join(list(self.contigs)[:5])}{', ...' if len(self.contigs) > 5 else ''}"
-            )
-            raise InputError(f"contig '{interval.contig}' is not in {self.path}; {known}")
+            raise InputError(self._unknown(interval.contig))
+        if interval.end > length and interval.contig in self.circular and interval.start < length >= len(interval):
+            pieces = (interval.start, length), (0, interval.end - length)
+            sequence = "".join(self.fetch(Interval(interval.contig, *piece)) for piece in pieces)
+            return reverse_complement(sequence) if interval.strand == "-" else sequence
         if interval.end > length:
             raise InputError(f"{interval} passes the end of {interval.contig} ({length:,} bases) in {self.path}")
         first, last = interval.start // _CHUNK, max(interval.end - 1, interval.start) // _CHUNK
@@ -107,6 +117,17 @@ class Genome:
         candidates = [name] if name in self.contigs else self._by_plain_name.get(plain_name(name), [])
         fitting = [contig for contig in candidates if length is None or self.contigs[contig] == length]
         return fitting[0] if len(fitting) == 1 else None
+
+    def _own_name(self, name: str) -> str:
+        found = self.resolve(name)
+        if found is None:
+            raise InputError(self._unknown(name))
+        return found
+
+    def _unknown(self, name: str) -> str:
+        hint = self.resolve(name)
+        listed = f"{', '.join(list(self.contigs)[:5])}{', ...' if len(self.contigs) > 5 else ''}"
+        return f"contig '{name}' is not in {self.path}; " + (f"did you mean '{hint}'?" if hint else f"it has {listed}")
 
     def _piece(self, contig: str, number: int) -> str:
         key = (contig, number)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from genomelm.errors import InputError
-from genomelm.seq.annotation import merge, read_gff
+from genomelm.seq.annotation import merge, on_contig, read_gff
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 
@@ -22,11 +22,10 @@ def annotated_intervals(gff: str | Path, genome: Genome) -> tuple[dict[str, list
         # A line for the whole contig (region, chromosome, scaffold) says nothing about its bases.
         if contig is None or len(place) >= genome.contigs[contig]:
             continue
-        # On a circular contig a feature may run on past the end.
-        inside = Interval(contig, place.start, min(place.end, genome.contigs[contig]))
-        other.setdefault(contig, []).append(inside)
+        pieces = on_contig(feature, contig, genome.contigs[contig])
+        other.setdefault(contig, []).extend(pieces)
         if feature.kind == "CDS":
-            coding.setdefault(contig, []).append(inside)
+            coding.setdefault(contig, []).extend(pieces)
     if not other:
         raise InputError(f"{gff} has no feature on {', '.join(list(genome.contigs)[:3])}: is it of another assembly?")
     if not coding:

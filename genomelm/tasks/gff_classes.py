@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from genomelm.errors import InputError
-from genomelm.seq.annotation import complement, merge, read_gff
+from genomelm.seq.annotation import complement, merge, on_contig, read_gff
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.tasks.config import TaskConfig
@@ -48,13 +48,11 @@ def _features(gff: str | Path, genome: Genome, task: TaskConfig) -> tuple[Found,
         kinds[feature.kind] = None
         if contig is None:
             continue
-        # On a circular contig a feature may run on past the end.
-        end = min(feature.end, genome.contigs[contig])
-        place = Interval(contig, min(feature.start, end), end, feature.interval.strand)
-        if len(place) < genome.contigs[contig]:  # a line for the whole contig says nothing about its bases
-            every.setdefault(contig, []).append(place)
+        pieces = on_contig(feature, contig, genome.contigs[contig])
+        if sum(map(len, pieces)) < genome.contigs[contig]:  # a line for the whole contig says nothing about its bases
+            every.setdefault(contig, []).extend(pieces)
         if feature.kind in task.features:
-            found[task.features[feature.kind]].setdefault(contig, []).append(place)
+            found[task.features[feature.kind]].setdefault(contig, []).extend(pieces)
     if not every:
         raise InputError(f"{gff} has no feature on {', '.join(list(genome.contigs)[:3])}: is it of another assembly?")
     if absent := [name for name, places in found.items() if not places and name != task.background]:

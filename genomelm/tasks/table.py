@@ -29,15 +29,15 @@ class Table:
     columns: dict[str, list[str]]
 
 
-def read_table(path: str | Path, wanted: Sequence[str]) -> Table:
-    """Read columns of a CSV or TSV, plain or gzip, or of a Parquet file.
+def read_table(path: str | Path, wanted: Sequence[str] | None) -> Table:
+    """Read columns (None: all) of a CSV or TSV, plain or gzip, or of a Parquet file.
 
     `,` separates a name that holds .csv, tabs any other; Parquet is told by its first bytes.
 
     Raises:
         InputError: an empty table, a missing or repeated column, or rows of another width.
     """
-    wanted = list(dict.fromkeys(wanted))
+    wanted = None if wanted is None else list(dict.fromkeys(wanted))
     path = Path(path)
     if path.is_file():
         with open(path, "rb") as stream:
@@ -48,7 +48,7 @@ def read_table(path: str | Path, wanted: Sequence[str]) -> Table:
     if not lines:
         raise InputError(f"{path} is empty: a table has a header line and at least one row")
     header = [cell.strip().removeprefix("\ufeff") for cell in lines.pop(0)[1]]
-    _check_header(path, header, wanted)
+    wanted = _checked(path, header, wanted)
     if not lines:
         raise InputError(f"{path} has a header and no rows")
     if bad := [f"row {number} ({len(cells)})" for number, cells in lines if len(cells) != len(header)]:
@@ -75,13 +75,13 @@ def _cells(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
         csv.field_size_limit(limit)
 
 
-def _parquet(path: Path, wanted: list[str]) -> Table:
+def _parquet(path: Path, wanted: list[str] | None) -> Table:
     import pyarrow
     from pyarrow import parquet
 
     try:
         file = parquet.ParquetFile(path)
-        _check_header(path, file.schema_arrow.names, wanted)
+        wanted = _checked(path, file.schema_arrow.names, wanted)
         table = file.read(columns=wanted)
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path} is a Parquet file that cannot be read ({error}); write it again") from None
@@ -98,8 +98,21 @@ def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, bool) else str(value).strip()
 
 
-def _check_header(path: Path, header: Sequence[str], wanted: Sequence[str]) -> None:
+def _checked(path: Path, header: Sequence[str], wanted: list[str] | None) -> list[str]:
+    """Return the columns that are read."""
     if twice := sorted({name for name in header if header.count(name) > 1}):
         raise InputError(f"{path} has the column {twice[0]} {header.count(twice[0])} times; rename or remove one")
+    if wanted is None:
+        wanted = list(header)
     if absent := [name for name in wanted if name not in header]:
-        raise InputError(f"{path} has no column {', '.join(absent)}; its columns: {', '.join(header)}")
+        known = f"its columns: {', '.join(header)}{separator_hint(header)}"
+        raise InputError(f"{path} has no column {', '.join(absent)}; {known}")
+    return wanted
+
+
+def separator_hint(header: Sequence[str]) -> str:
+    """Say what a header that is one cell looks like."""
+    for separator, name, ending in ((",", "commas", ".csv"), ("\t", "tabs", ".tsv")):
+        if len(header) == 1 and separator in header[0]:
+            return f" (one column that holds {name}: is the table separated by them? Then name the file {ending})"
+    return ""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from genomelm.errors import AssemblyError
+from genomelm.seq.assemblies import too_many
 from genomelm.seq.genome import Genome
 from genomelm.seq.variant import Variant
 from genomelm.seq.vcf import VcfReader, name_of, position
@@ -43,6 +45,7 @@ def vcf_examples(
     Raises:
         InputError: labels of alleles that the VCF does not have, alleles that have no windows (REF is not the genome's,
             the contig is missing, no bases, ...), or labels or a split that cannot be used, all with their lines.
+        AssemblyError: so many REF alleles differ from the genome that it is of another assembly.
     """
     faults = Faults(str(path))
     group = [task.split.column] if task.split.column else []
@@ -61,6 +64,12 @@ def vcf_examples(
             wrong.setdefault(pair.status, []).append(f"{allele.row} ({v})")
         else:
             found.append((allele, cells, pair))
+    mismatched = [row for status in ("REF_MISMATCH", "ALT_IS_REF_SWAP") for row in wrong.get(status, [])]
+    if too_many(len(mismatched), len(found) + len(mismatched)):
+        raise AssemblyError(
+            f"{path}: {len(mismatched)} of {len(found) + len(mismatched)} REF alleles differ from {genome.path} "
+            f"(first: {mismatched[0]}): is the genome of another assembly? Give the FASTA that the VCF was made on"
+        )
     for status, rows in wrong.items():
         hint = ": is the genome of another assembly?" if status in ("REF_MISMATCH", "CONTIG_MISSING") else ""
         faults.rows(f"alleles have no windows, {status}{hint}", rows)

@@ -62,7 +62,7 @@ def test_a_wrong_option_exits_with_2(run, command, options, message):
     ("command", "options", "message"),
     [
         ("score", ["--saturate", "c7:1-9"], "'c7' is not in"),
-        ("score", ["--saturate", "c2:9"], "is not an interval"),
+        ("score", ["--saturate", "nowhere.bed"], "nowhere.bed does not exist"),
         ("attribute", ["--interval", "c2:1-99999"], "passes the end of c2"),
         ("attribute", ["--interval", "c2:1-0"], "holds no bases"),
         ("attribute", ["--sites", "nowhere.tsv"], "nowhere.tsv does not exist"),

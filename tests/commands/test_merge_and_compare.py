@@ -38,7 +38,7 @@ def test_shards_of_a_real_model_join_to_the_whole_run(score, shards, source, tmp
     whole, joined = tmp_path / "out" / "out.vcf.gz", tmp_path / "joined.vcf.gz"
     code, stdout, stderr = command("merge", *reversed(shards), "-o", joined, "--json")
     assert (code, stderr) == (0, "")
-    assert json.loads(stdout)["records"] == 100
+    assert json.loads(stdout)["records_in"] == 100
     code, stdout, _ = command("compare", whole, joined, "--json")
     found = json.loads(stdout)
     assert (code, found["equal"], found["matched"], found["scored"]) == (0, True, 100, 100)

@@ -56,7 +56,7 @@ def test_results_are_found_by_model_and_task(demo, folder):
     assert config.runs("gryphon") == [f"{models}/gryphon/pretrain"]
     assert config.runs("hyena_glt", "lac") == [f"{models}/hyena_glt/finetune/lac/seed{seed}" for seed in (4, 5)]
     assert config.start("gryphon") == f"{models}/gryphon/pretrain/model"
-    assert Path(model_files(config.runs("gryphon"))[0]).parent == Path(config.start("gryphon"))
+    assert Path(model_files(config.folders("gryphon"))[0]).parent == Path(config.start("gryphon"))
     assert f"{models}/gryphon/pretrain/metrics.json" in config.start_files("gryphon")
     assert config.start("rna") == str(REPOSITORY / demo["models"]["rna"]["model"])
     assert config.start_files("rna") == [config.start("rna")]

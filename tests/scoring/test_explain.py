@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from genomelm.errors import InputError
+from genomelm.errors import UsageError
 from genomelm.scoring.alleles import other_strand, read_pair
 from genomelm.scoring.explain import as_text, explain, parse_variant
 from genomelm.scoring.scorer import scorer_for
@@ -72,5 +72,5 @@ def test_a_variant_without_a_score_has_its_reason(language_model, genome):
 def test_variants_are_read_from_the_right():
     assert parse_variant("HLA:A*01:77:a:GT") == Variant("HLA:A*01", 77, "a", "GT")
     for text in ("chr1:12:A", "chr1:x:A:C", "chr1:1:A:", ":1:A:C"):
-        with pytest.raises(InputError, match="is no variant"):
+        with pytest.raises(UsageError, match="is no variant"):
             parse_variant(text)

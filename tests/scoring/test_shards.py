@@ -65,13 +65,15 @@ def shards(genome, make_vcf, scorer, tmp_path) -> Callable[..., list[Path]]:
 def test_joined_shards_are_the_whole_run(genome, make_vcf, scorer, shards, tmp_path, name, count):
     source, whole, joined = make_vcf(*records(150), name=name), tmp_path / "whole.vcf.gz", tmp_path / "joined.vcf.gz"
     table = tmp_path / "whole.tsv"
-    annotate(source, genome, scorer, whole, table=table)
+    alone = annotate(source, genome, scorer, whole, table=table)
     parts = shards(count, source)
     random.Random(1).shuffle(parts)
     found = merge(parts, joined, table=tmp_path / "joined.tsv", summary=tmp_path / "s.json")
     assert body(joined) == body(whole)
     assert (tmp_path / "joined.tsv").read_text() == table.read_text()
-    assert (found.parts, found.records, found.dropped, found.index) == (count, 150, 0, f"{joined}.tbi")
+    assert (found.parts, found.records_in, found.dropped, found.index) == (count, 150, 0, f"{joined}.tbi")
+    for counted in ("records_out", "alleles", "scored", "statuses"):
+        assert getattr(found, counted) == getattr(alone, counted)
     with pysam.VariantFile(str(joined)) as variants:
         assert sum(1 for _ in variants.fetch("c", 9, 90)) == 81
     assert "genomelm_shard" not in str(variants.header)
@@ -162,7 +164,7 @@ def test_shards_of_different_inputs_runs_or_headers_are_refused(genome, make_vcf
         merge([parts[0], other], joined)
     scorer.provenance = {"model": "1" * 64}
     annotate(make_vcf(*records(150)), genome, scorer, other, shard=Shard(2, 2))
-    with pytest.raises(InputError, match="another run"):
+    with pytest.raises(InputError, match=r"another model, patching than"):
         merge([parts[0], other], joined)
     annotate(make_vcf(*records(150)), genome, scorer, other)
     with pytest.raises(InputError, match="0 ##genomelm_shard lines.*score --shard"):
@@ -216,7 +218,7 @@ def test_what_is_no_share_is_refused(text):
 
 def test_shards_of_an_empty_vcf_join_to_an_empty_vcf(make_vcf, shards, tmp_path):
     found = merge(shards(2, make_vcf(header=["##contig=<ID=c>"])), tmp_path / "j.vcf.gz", table=tmp_path / "j.parquet")
-    assert (found.records, found.index) == (0, f"{tmp_path / 'j.vcf.gz'}.tbi")
+    assert (found.records_in, found.index) == (0, f"{tmp_path / 'j.vcf.gz'}.tbi")
     assert len(pd.read_parquet(tmp_path / "j.parquet")) == 0
 
 
