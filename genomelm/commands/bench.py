@@ -8,6 +8,7 @@ from genomelm.commands.bench_model import model
 from genomelm.commands.bench_operators import operators
 from genomelm.commands.bench_patch import patch
 from genomelm.commands.bench_patch_variants import patch_variants
+from genomelm.commands.bench_promoters import promoters
 from genomelm.commands.bench_score import score
 from genomelm.commands.bench_speeds import speeds
 from genomelm.commands.bench_vcf import vcf
@@ -18,6 +19,7 @@ bench.command("model")(model)
 bench.command("operators")(operators)
 bench.command("patch")(patch)
 bench.command("patch-variants")(patch_variants)
+bench.command("promoters")(promoters)
 bench.command("score")(score)
 bench.command("speeds")(speeds)
 bench.command("vcf")(vcf)

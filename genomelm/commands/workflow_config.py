@@ -5,86 +5,27 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from genomelm.patching.parameters import PARAMETERS, SCORED
+from genomelm.commands.workflow_data_file import source_files
+from genomelm.commands.workflow_parts import (
+    DATA,
+    AssayConfig,
+    BackgroundConfig,
+    InterpretConfig,
+    ModelUse,
+    PatchConfig,
+    ScoreConfig,
+    TaskUse,
+)
 from genomelm.settings import setting
 
-# No causal model may have the optimum of its own bytes' scores, no masked one any scores of them: not optimal.
-MODES = tuple(mode for mode in PARAMETERS if mode not in ("optimal", "given"))
+SHARD_SIZE = 50_000
+"""Records that a scoring job takes, unless the config says another number."""
 
+MODEL_FILES = ("config.json", "model.safetensors", "patcher/patcher.json")
+"""Files of a model's folder; one that was trained elsewhere may have no patcher."""
 
-@dataclasses.dataclass(frozen=True)
-class PatchConfig:
-    """One way to cut the genome into patches."""
-
-    mode: str = setting("entropy", "how starts are chosen", choices=MODES)
-    mean: float = setting(8.0, "mean patch length in bases", minimum=1)
-    order: int = setting(11, "context length of the count model, for modes that read scores", minimum=1, maximum=12)
-    min: int = setting(1, "fewest bases a patch (length_constrained)", minimum=1)
-    max: int = setting(64, "most bases a patch (greedy, length_constrained)", minimum=1)
-    multiple: int = setting(1, "patches have a multiple of so many bases (length_constrained)", minimum=1)
-    delta: float = setting(0.0, "what the rise of the score must exceed (dual_threshold)")
-
-    @property
-    def reads_scores(self) -> bool:
-        """Whether a base is needed to place the patches after it: what a masked model must not see."""
-        return self.mode in SCORED
-
-    @property
-    def options(self) -> str:
-        """What `genomelm patch` is told: the mode, its mean, and the parameters that it reads."""
-        read = [name for name in ("min", "max", "multiple", "delta") if name in PARAMETERS[self.mode]]
-        named = ["mode", "mean", *(["order"] if self.reads_scores else []), *read]
-        return " ".join(f"--{name} {getattr(self, name)}" for name in named)
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelUse:
-    """One model: pretrained on the genome when it has patches and train, else trained from scratch by its tasks."""
-
-    model: str = setting(help="model file (YAML)")
-    patches: str | None = setting(None, "name of the patching; give train too")
-    train: str | None = setting(None, "training file of the language model (YAML); give patches too")
-    long_window: int | None = setting(None, "bases of one long window that is measured beside the others", minimum=16)
-
-    @property
-    def pretrained(self) -> bool:
-        """Whether a language model is trained before the tasks."""
-        return self.train is not None
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskUse:
-    """One labelled task: its files, its data, and the models that learn it."""
-
-    task: str = setting(help="task file (YAML)")
-    train: str = setting(help="training file (YAML)")
-    data: str = setting(help="name of the labelled data in the manifest")
-    models: tuple[str, ...] = setting(help="names of the models that learn it")
-    split: str | None = setting(None, "name of the split table in the manifest")
-    seeds: tuple[int, ...] = setting((), "seeds of its runs; none: those of the config")
-
-
-@dataclasses.dataclass(frozen=True)
-class ScoreConfig:
-    """One set of variants to score: a VCF, or every single-base change of an interval."""
-
-    genome: str = setting(help="name of the reference in the manifest")
-    model: str = setting(help="name of the model")
-    task: str | None = setting(None, "name of a task of the model, whose first seed is used; none: its language model")
-    variants: str | None = setting(None, "name of the VCF in the manifest")
-    saturate: str | None = setting(None, "interval C:a-b (1-based, inclusive) to score every single-base change of")
-    regions: str | None = setting(None, "name of a BED file in the manifest: only these variants")
-    window: str | None = setting(None, "fixed model window C:a-b, with :- for the reverse strand")
-
-
-@dataclasses.dataclass(frozen=True)
-class InterpretConfig:
-    """One interval to explain."""
-
-    model: str = setting(help="name of the model")
-    interval: str = setting(help="interval C:a-b, with :- for the reverse strand")
-    task: str | None = setting(None, "name of a task of the model, all its seeds are used; none: its language model")
-    sites: str | None = setting(None, "name of a table of known sites in the manifest")
+PATCH_FILES = ("summary.json", "patcher/patcher.json", "store/store.json")
+"""Files of a patching's folder that others read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,26 +33,34 @@ class WorkflowConfig:
     """Everything that the workflow's rules are told."""
 
     results: str = setting(help="folder for all results")
-    manifest: str = setting(help="data manifest (TSV)")
-    genome: str = setting(help="name of the genome in the manifest")
-    train_regions: tuple[str, ...] = setting(help="intervals C:a-b (1-based, inclusive) to train on")
-    test_regions: tuple[str, ...] = setting(help="intervals C:a-b that are held out")
     models: dict[str, ModelUse] = setting(help="models by name")
+    manifest: str = setting("data_manifests", "data manifest (TSV), or a folder of them")
+    genome: str | None = setting(None, f"genome of all that names none: {DATA}")
+    train_regions: tuple[str, ...] = setting((), "intervals C:a-b (1-based, inclusive) to train on")
+    test_regions: tuple[str, ...] = setting((), "intervals C:a-b that are held out")
     device: str = setting("auto", "where models run", choices=("auto", "cpu", "cuda", "tpu"))
     threads: int = setting(2, "threads of a job that can use several", minimum=1)
     seeds: tuple[int, ...] = setting((1,), "a model is trained on a task once for each seed")
     patches: dict[str, PatchConfig] = setting(help="patchings by name", factory=dict)
     tasks: dict[str, TaskUse] = setting(help="tasks by name", factory=dict)
+    assays: dict[str, AssayConfig] = setting(help="tables of measured variants by name", factory=dict)
+    backgrounds: dict[str, BackgroundConfig] = setting(help="background variants by name", factory=dict)
     scores: dict[str, ScoreConfig] = setting(help="variant sets by name", factory=dict)
-    interpret: dict[str, InterpretConfig] = setting(help="explained intervals by name", factory=dict)
+    shard_size: int = setting(SHARD_SIZE, "records a scoring job; a VCF with no more is one job", minimum=1)
+    interpret: dict[str, InterpretConfig] = setting(help="explained intervals and regions by name", factory=dict)
+    sheet: str | None = setting(None, "sample sheet (TSV): more tasks, scores and explained intervals, one a row")
 
     def pretrained(self) -> list[str]:
         """Return the names of the models that are pretrained on the genome."""
         return [name for name, use in self.models.items() if use.pretrained]
 
+    def given(self) -> list[str]:
+        """Return the names of the models that were trained before."""
+        return [name for name, use in self.models.items() if use.given]
+
     def from_scratch(self) -> list[str]:
         """Return the names of the models that only their tasks train."""
-        return [name for name, use in self.models.items() if not use.pretrained]
+        return [name for name, use in self.models.items() if not (use.pretrained or use.given)]
 
     def of_model(self, part: str, model: str) -> list[str]:
         """Return the names in `part` (tasks, scores or interpret) that use a model."""
@@ -129,42 +78,145 @@ class WorkflowConfig:
             return [f"{folder}/pretrain"]
         return [f"{folder}/finetune/{task}/seed{seed}" for seed in self.seeds_of(task)]
 
+    def folders(self, model: str, task: str | None = None) -> list[str]:
+        """Return the model folders that commands are given: one a seed of a task, or the one without a task."""
+        if task is None and self.models[model].given:
+            return [self.models[model].folder]
+        return [f"{run}/model" for run in self.runs(model, task)]
+
+    def model_inputs(self, model: str, task: str | None = None) -> list[str]:
+        """Return the files in `folders`; of a model that was trained before, those that it has."""
+        files = model_files(self.folders(model, task))
+        return [file for file in files if Path(file).is_file()] if task is None and self.models[model].given else files
+
     def start(self, model: str) -> str:
-        """Return what a model's runs on tasks start from: its pretrained model's folder, or its model file."""
+        """Return what a model's runs on tasks start from: a trained model's folder, or its model file."""
         use = self.models[model]
-        return f"{self.runs(model)[0]}/model" if use.pretrained else use.model
+        return self.folders(model)[0] if use.pretrained or use.given else use.model
 
     def start_files(self, model: str) -> list[str]:
         """Return the files that `start` stands for; a pretrained model's metrics say where it was trained."""
-        if not self.models[model].pretrained:
-            return [self.models[model].model]
-        runs = self.runs(model)
-        return [*model_files(runs), f"{runs[0]}/metrics.json"]
+        use = self.models[model]
+        if not (use.pretrained or use.given):
+            return [use.model]
+        return [*self.model_inputs(model), *([] if use.given else [f"{self.runs(model)[0]}/metrics.json"])]
+
+    def fitted_files(self, patches: str) -> list[str]:
+        """Return the files of the patching that another one applies; none where it fits its own."""
+        fitted = self.patches[patches].fitted
+        return [] if fitted is None else [f"{self.results}/patch/{fitted}/{part}" for part in PATCH_FILES]
+
+    def patch_options(self, patches: str) -> str:
+        """Return how `genomelm patch` is told to cut."""
+        use = self.patches[patches]
+        return use.options if use.fitted is None else f"--fitted {self.results}/patch/{use.fitted}"
+
+    def pretrain_files(self, model: str) -> list[str]:
+        """Return the data that a model is pretrained on, and the patches that it is measured with."""
+        use = self.models[model]
+        patches = [use.patches]
+        if use.data is None:
+            genome = self.genome_of(self.patches[use.patches])
+            files = [self.data(genome), *self.index(genome, ".fai")]
+        else:
+            named = source_files(use.data)
+            start = f"{self.results}/patch/"
+            patches += [path[len(start) :].strip("/") for _, path, folder in named if folder and path.startswith(start)]
+            files = [use.data, *(path for _, path, folder in named if not folder)]
+        made = [f"{self.results}/patch/{name}/{part}" for name in dict.fromkeys(patches) for part in PATCH_FILES]
+        return [*files, *made]
+
+    def pretrain_options(self, model: str) -> str:
+        """Return how `genomelm pretrain` is told of its data."""
+        use = self.models[model]
+        if use.data is not None:
+            return f"--data {use.data}"
+        genome = self.data(self.genome_of(self.patches[use.patches]))
+        regions = [f"--train-region {region}" for region in self.train_of(use.patches)]
+        regions += [f"--test-region {region}" for region in self.test_of(use.patches)]
+        return f"--genome {genome} --patches {self.results}/patch/{use.patches} {' '.join(regions)}"
+
+    def data(self, name: str | None) -> str | list[str]:
+        """Return where a data file lies: below results what manifest or `assays` name, else the path; [] for none."""
+        if name is None:
+            return []
+        if name in self.assays:
+            return f"{self.results}/assays/{name}.vcf.gz"
+        return name if is_path(name) else f"{self.results}/data/{name}"
+
+    def index(self, name: str | None, suffix: str) -> list[str]:
+        """Return the index that a manifest's file has; a path's own is made by the first job that reads it."""
+        return [] if name is None or is_path(name) else [f"{self.data(name)}{suffix}"]
+
+    def genome_of(self, use: PatchConfig | TaskUse | BackgroundConfig | ScoreConfig | InterpretConfig) -> str | None:
+        """Return the name of the genome of an entry."""
+        return use.genome or self.genome
+
+    def train_of(self, patches: str) -> tuple[str, ...]:
+        """Return the intervals that a patching, and its models, are trained on."""
+        use = self.patches[patches]
+        return use.train_regions or (() if use.genome else self.train_regions)
+
+    def test_of(self, patches: str) -> tuple[str, ...]:
+        """Return the intervals that a patching, and its models, are measured on."""
+        use = self.patches[patches]
+        return use.test_regions or (() if use.genome else self.test_regions)
 
     def data_names(self) -> set[str]:
-        """Return the manifest names of all files that the workflow uses."""
-        return {name for _, name, _ in self.data_uses()}
+        """Return the manifest names of all files that the workflow uses; a background without a score is not made."""
+        named = {f"backgrounds.{score.background}." for score in self.scores.values()}
+        return {
+            name
+            for key, name, _ in self.data_uses()
+            if not is_path(name)
+            and name not in self.assays
+            and (not key.startswith("backgrounds.") or key.startswith(tuple(named)))
+        }
 
     def data_uses(self) -> list[tuple[str, str, str | None]]:
-        """Return (config key, manifest name, needed kind or None) for each file that the config uses."""
+        """Return (config key, name or path, needed kind or None) for each data file that the config uses."""
         uses = [("genome", self.genome, "genome")]
+        for name, patching in self.patches.items():
+            uses.append((f"patches.{name}.genome", patching.genome, "genome"))
+        for name, model in self.models.items():
+            files = source_files(model.data) if model.data else []
+            start = f"{self.results}/data/"
+            uses += [
+                (f"models.{name}.data: {key}", file[len(start) :], None)
+                for key, file, _ in files
+                if file.startswith(start)
+            ]
         for name, task in self.tasks.items():
-            uses += [(f"tasks.{name}.data", task.data, None), (f"tasks.{name}.split", task.split, "assay")]
+            key = f"tasks.{name}"
+            uses += [(f"{key}.data", task.data, None), (f"{key}.split", task.split, "assay")]
+            uses += [(f"{key}.genome", task.genome, "genome"), (f"{key}.labels", task.labels, "assay")]
+        for name, assay in self.assays.items():
+            uses += [(f"assays.{name}.table", assay.table, "assay"), (f"assays.{name}.genome", assay.genome, "genome")]
+        for name, background in self.backgrounds.items():
+            key = f"backgrounds.{name}"
+            uses += [
+                (f"{key}.genome", background.genome, "genome"),
+                (f"{key}.variants", background.variants, "variants"),
+            ]
         for name, score in self.scores.items():
             key = f"scores.{name}"
             uses += [(f"{key}.genome", score.genome, "genome"), (f"{key}.variants", score.variants, "variants")]
             uses.append((f"{key}.regions", score.regions, "annotation"))
-        for name, locus in self.interpret.items():
-            uses.append((f"interpret.{name}.sites", locus.sites, "motifs"))
+        for name, entry in self.interpret.items():
+            key = f"interpret.{name}"
+            uses += [(f"{key}.genome", entry.genome, "genome"), (f"{key}.regions", entry.regions, "annotation")]
+            uses += [(f"{key}.{part}", file, "motifs") for part, file in [("sites", entry.sites)]]
+            uses += [(f"{key}.motifs.{i}", file, "motifs") for i, file in enumerate(entry.motifs)]
         return [(key, name, kind) for key, name, kind in uses if name is not None]
 
     def files(self) -> dict[str, str]:
         """Return config key -> path of the files that configure the models and tasks."""
-        named = {}
-        for name, model in self.models.items():
-            named[f"models.{name}.model"] = model.model
-            if model.train is not None:
-                named[f"models.{name}.train"] = model.train
+        named = {
+            f"models.{name}.{key}": path
+            for name, use in self.models.items()
+            for key in ("model", "train", "data")
+            if (path := getattr(use, key)) is not None
+        }
         for name, task in self.tasks.items():
             named |= {f"tasks.{name}.task": task.task, f"tasks.{name}.train": task.train}
         return named
@@ -175,21 +227,25 @@ class WorkflowConfig:
         def there(path: str | None) -> str | None:
             return str(root / path) if path and not Path(path).exists() and (root / path).exists() else path
 
-        def both(use: ModelUse | TaskUse, key: str) -> ModelUse | TaskUse:
-            return dataclasses.replace(use, **{key: there(getattr(use, key)), "train": there(use.train)})
+        def each(use: ModelUse | TaskUse, *keys: str) -> ModelUse | TaskUse:
+            return dataclasses.replace(use, **{key: there(getattr(use, key)) for key in keys})
 
         return dataclasses.replace(
             self,
             manifest=there(self.manifest),
-            models={name: both(use, "model") for name, use in self.models.items()},
-            tasks={name: both(use, "task") for name, use in self.tasks.items()},
+            models={name: each(use, "model", "train", "data") for name, use in self.models.items()},
+            tasks={name: each(use, "task", "train") for name, use in self.tasks.items()},
         )
 
 
-def model_files(runs: Iterable[str]) -> list[str]:
-    """Return the files of the model in each run's folder; the folder of the first file is the first model's."""
-    names = ("config.json", "model.safetensors", "patcher/patcher.json")
-    return [f"{run}/model/{name}" for run in runs for name in names]
+def is_path(name: str) -> bool:
+    """Tell whether a data file is named by its path, and not by its name in the manifest."""
+    return "/" in name
+
+
+def model_files(folders: Iterable[str]) -> list[str]:
+    """Return the files of the models in these folders; the folder of the first file is the first model's."""
+    return [f"{folder}/{name}" for folder in folders for name in MODEL_FILES]
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -28,7 +28,7 @@ def environment() -> dict[str, str]:
 def run_here(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run Snakemake on this machine."""
     command = [*PROGRAM, "--profile", "configs/profiles/local", "--cores", "2", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=280)
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=600)
 
 
 def small_repository(folder: Path) -> Path:
@@ -43,6 +43,8 @@ def small_repository(folder: Path) -> Path:
     _write_gzip(small / "genome.fa.gz", f">small\n{sequence}\n")
     _write_task(small, sequence)
     _write_variants(small, sequence)
+    places = range(TRAINED + 500, BASES, 5000)
+    (small / "set.bed").write_text("".join(f"small\t{start}\t{start + 40}\n" for start in places))
     _write_manifest(small)
     for name, value in _configs().items():
         (small / name).write_text(yaml.safe_dump(value, sort_keys=False))
@@ -80,11 +82,21 @@ def _configs() -> dict[str, dict]:
                     **{"data": "at.tsv", "split": "at.split.tsv", "models": ["tiny", "raw"]},
                 }
             },
+            "assays": {"measured": {"table": "measured.tsv", "label": "y", "contig": "where", "keep": {"kind": "snv"}}},
+            "backgrounds": {"random": {"per_class": 2, "width": 256}},
+            "shard_size": 10,
             "scores": {
                 "every": {"genome": "genome.fa.gz", "model": "tiny", "saturate": "small:65001-65010"},
-                "listed": {"genome": "genome.fa.gz", "model": "raw", "task": "at", "variants": "some.vcf.gz"},
+                "listed": {"model": "raw", "task": "at", "variants": "measured"},
+                "parted": {
+                    **{"model": "tiny", "variants": "some.vcf.gz", "records": 15},
+                    **{"background": "random", "width": 256},
+                },
             },
-            "interpret": {"locus": {"model": "tiny", "interval": "small:65001-65020:-"}},
+            "interpret": {
+                "locus": {"model": "tiny", "interval": "small:65001-65020:-"},
+                "set": {"model": "tiny", "regions": "set.bed", "width": 40},
+            },
         },
     }
 
@@ -109,7 +121,7 @@ def _write_task(folder: Path, sequence: str) -> None:
 
 
 def _write_variants(folder: Path, sequence: str) -> None:
-    """Write a VCF of one substitution each thousand bases of the held-out part."""
+    """Write a VCF of one substitution each thousand bases of the held-out part, and the same as a table."""
     lines = [
         "##fileformat=VCFv4.2",
         f"##contig=<ID=small,length={BASES}>",
@@ -119,10 +131,15 @@ def _write_variants(folder: Path, sequence: str) -> None:
         base = sequence[position - 1]
         lines.append(f"small\t{position}\t.\t{base}\t{'ACGT'['CGTA'.index(base)]}\t.\tPASS\t.")
     _write_gzip(folder / "some.vcf.gz", "\n".join(lines) + "\n")
+    rows = [line.split("\t") for line in lines[3:]]
+    with open(folder / "measured.tsv", "w") as file:
+        file.write("where\tpos\tref\talt\ty\tkind\n")
+        file.writelines(f"{r[0]}\t{r[1]}\t{r[3]}\t{r[4]}\t0.5\tsnv\n" for r in rows)
 
 
 def _write_manifest(folder: Path) -> None:
     kinds = {"genome.fa.gz": "genome", "at.tsv": "assay", "at.split.tsv": "assay", "some.vcf.gz": "variants"}
+    kinds |= {"set.bed": "annotation", "measured.tsv": "assay"}
     columns = ("name", "kind", "assembly", "url", "bytes", "sha256", "checksum_url", "licence", "citation", "bundled")
     with open(folder / "manifest.tsv", "w", newline="") as file:
         table = csv.DictWriter(file, columns, delimiter="\t", lineterminator="\n", restval="")

@@ -11,7 +11,7 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[2]
 GPU_RULES = {"pretrain", "finetune", "train_from_scratch", "evaluate_language_model", "attribute"}
-GPU_RULES |= {"score_variants", "score_saturation"}
+GPU_RULES |= {"score_variants", "score_saturation"}  # those of the demo
 
 
 def copied(folder):
@@ -88,6 +88,7 @@ def test_every_model_has_its_own_results_logs_and_report(planned, demo):
     assert set(wanted) == {
         "results/demo/report/report.html",
         "results/demo/summary.json",
+        "results/demo/run.json",
         *(f"results/demo/models/{name}/report/report.html" for name in demo["models"]),
     }
     for rule, text in jobs(planned.stdout):
@@ -177,3 +178,78 @@ def test_the_longest_chains_come_first(planned):
     ranks = [int(found[rule][1]) if found[rule] else 0 for rule in order]
     assert ranks == sorted(ranks, reverse=True)
     assert len(set(ranks)) == len(ranks)
+
+
+def test_a_large_vcf_is_scored_in_parts_behind_its_background(untouched, tmp_path):
+    done = plan(untouched, "--configfile", "configs/human_clinvar.yaml", "--printshellcmds")
+    assert done.returncode == 0, done.stderr
+    found = counts(done.stdout)
+    assert (found["score_shard"], found["merge_scores"], found["background"]) == (80, 1, 1)
+    assert "score_variants" not in found
+    assert found["fetch"] + found["fetch_pinned"] == found["prepare_genome"] + found["prepare_variants"]
+    commands = re.findall(r"genomelm (?:score|merge|background) .*", done.stdout)
+    assert {text for command in commands for text in re.findall(r"--shard (\S+)", command)} == {
+        f"{part}/80" for part in range(1, 81)
+    }
+    folder = "results/human_clinvar/models/hyena_glt/background/random/language_model"
+    for command in commands:
+        if command.startswith("genomelm score"):
+            assert f"--background {folder} --width 4096 --resume" in command
+    (merged,) = [command for command in commands if command.startswith("genomelm merge")]
+    assert merged.count("of80.vcf.gz") == 80
+    (made,) = [command for command in commands if command.startswith("genomelm background")]
+    assert f"-o {folder} --per-class 1000 --seed 0 --width 4096 " in made
+    assert "--variants" not in made
+    assert "data/dbsnp_common" not in done.stdout
+    value = yaml.safe_load((REPOSITORY / "configs" / "human_clinvar.yaml").read_text())
+    value["scores"]["clinvar"]["background"] = "common"
+    (tmp_path / "common.yaml").write_text(yaml.safe_dump(value))
+    common = plan(untouched, "--configfile", str(tmp_path / "common.yaml"), "--printshellcmds")
+    assert "--variants results/human_clinvar/data/dbsnp_common.vcf.gz" in common.stdout, common.stderr
+
+
+def test_several_genomes_are_cut_by_one_patcher_and_pretrained_on_at_once(untouched):
+    done = plan(untouched, "--configfile", "configs/multi_species.yaml", "--printshellcmds")
+    assert done.returncode == 0, done.stderr
+    results = "results/multi_species"
+    cut = dict(re.findall(rf"genomelm patch {results}/data/(\w+)\.fa\.gz -o .*?( --\w.*?) >", done.stdout))
+    assert "--fitted" not in cut["fly"]
+    for name in ("worm", "arabidopsis", "yeast", "ecoli"):
+        assert cut[name].split() == ["--fitted", f"{results}/patch/fly"]
+    (pretrained,) = re.findall(r"genomelm pretrain .*", done.stdout)
+    assert pretrained.startswith("genomelm pretrain --data configs/data/multi_species.yaml --model ")
+    (job,) = [text for rule, text in jobs(done.stdout) if rule == "pretrain"]
+    for name in cut:
+        assert f"{results}/data/{name}.fa.gz" in job
+        assert f"{results}/patch/{name}/store/store.json" in job
+    tuned = re.findall(r"genomelm finetune .*--data \S+/(\w+)\.gff\.gz --genome \S+/(\w+)\.fa\.gz", done.stdout)
+    assert sorted(tuned) == [("worm", "worm"), ("yeast", "yeast")]
+
+
+def test_a_trained_model_scores_own_files_with_nothing_else_planned(untouched, tmp_path):
+    for name in ("m/config.json", "m/model.safetensors", "own.fa", "own.vcf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "sheet.tsv").write_text(
+        "work\tname\tmodel\tgenome\tvariants\trecords\n"
+        "score\tfew\tmine\t./own.fa\t./own.vcf\t9\nscore\tmany\tmine\t./own.fa\t./own.vcf\t120000\n"
+    )
+    (tmp_path / "config.yaml").write_text(
+        yaml.safe_dump({"results": "out", "models": {"mine": {"folder": "m"}}, "sheet": "sheet.tsv"})
+    )
+    options = ("--configfile", str(tmp_path / "config.yaml"), "--directory", str(tmp_path), "--printshellcmds")
+    done = plan(untouched, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = counts(done.stdout)
+    ours = {"score_variants": 1, "score_shard": 3, "merge_scores": 1}
+    assert found == {**ours, "report_model": 1, "report": 1, "provenance": 1, "all": 1, "total": 9}
+    assert "genomelm score ./own.vcf -r ./own.fa -m m -o out/models/mine/score/few.vcf.gz" in done.stdout
+
+
+def test_a_fault_of_a_sheet_stops_the_plan_with_its_line(untouched, tmp_path):
+    (tmp_path / "sheet.tsv").write_text("work\tname\tmodel\nscore\ta\thyena\n")
+    done = plan(untouched, "--config", f"sheet={tmp_path / 'sheet.tsv'}")
+    assert done.returncode == 2
+    assert "line 2: scores.a: give either variants or saturate" in done.stderr
+    assert "line 2: scores.a.model: 'hyena' is unknown; did you mean 'hyena_glt'?" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -39,9 +39,11 @@ def test_the_report_of_a_run_holds_its_pages_and_figures(local_run, tmp_path):
         },
         "Variants": {
             "raw": [f"{RESULTS}/models/raw/score/listed.summary.json"],
-            "tiny": [f"{RESULTS}/models/tiny/score/every.summary.json"],
+            "tiny": [f"{RESULTS}/models/tiny/score/{name}.summary.json" for name in ("every", "parted")],
         },
         "Loci": {"tiny": [f"{RESULTS}/models/tiny/interpret/locus/summary.json"]},
+        "Provenance": {"whole run": [f"{RESULTS}/run.json"]},
+        "Regions": {"tiny": [f"{RESULTS}/models/tiny/interpret/set/summary.json"]},
     }
     results = read(text, "results")
     for name, result in results.items():

@@ -1,7 +1,7 @@
 rule evaluate_language_model:
     input:
-        genome=f"<results>/data/{FLOW.genome}",
-        index=f"<results>/data/{FLOW.genome}.fai",
+        genome=lambda wildcards: FLOW.data(measured_genome(wildcards)),
+        index=lambda wildcards: FLOW.index(measured_genome(wildcards), ".fai"),
         patches=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/summary.json",
         patcher=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/patcher/patcher.json",
         store=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/store/store.json",
@@ -27,12 +27,15 @@ rule evaluate_language_model:
     threads: 1
     resources:
         **GPU,
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: megabytes(8000, attempt),
+        runtime=lambda wildcards, attempt: minutes(240, attempt),
     params:
         model=lambda wildcards, input: Path(input.model).parent,
         patches=lambda wildcards, input: Path(input.patches).parent,
-        regions=[f"--region {region}" for region in FLOW.test_regions],
+        regions=lambda wildcards: [
+            f"--region {region}"
+            for region in FLOW.test_of(FLOW.models[wildcards.model].patches)
+        ],
         long=lambda wildcards: (
             f"--long-window {FLOW.models[wildcards.model].long_window}"
             if FLOW.models[wildcards.model].long_window
@@ -58,18 +61,11 @@ rule evaluate_task:
             for run in FLOW.runs(wildcards.model, wildcards.task)
         ],
         task=lambda wildcards: FLOW.tasks[wildcards.task].task,
-        data=lambda wildcards: f"<results>/data/{FLOW.tasks[wildcards.task].data}",
-        split=lambda wildcards: (
-            f"<results>/data/{FLOW.tasks[wildcards.task].split}"
-            if FLOW.tasks[wildcards.task].split
-            else []
-        ),
-        genome=lambda wildcards: (
-            f"<results>/data/{FLOW.genome}" if wildcards.task in CUT else []
-        ),
-        index=lambda wildcards: (
-            f"<results>/data/{FLOW.genome}.fai" if wildcards.task in CUT else []
-        ),
+        data=lambda wildcards: FLOW.data(FLOW.tasks[wildcards.task].data),
+        split=lambda wildcards: FLOW.data(FLOW.tasks[wildcards.task].split),
+        labels=lambda wildcards: FLOW.data(FLOW.tasks[wildcards.task].labels),
+        genome=lambda wildcards: FLOW.data(cut_genome(wildcards)),
+        index=lambda wildcards: FLOW.index(cut_genome(wildcards), ".fai"),
     output:
         report(
             "<results>/models/{model}/evaluate/{task}.json",
@@ -86,14 +82,20 @@ rule evaluate_task:
         "../envs/genomelm.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: megabytes(
+            4000 + 4 * size_mb(FLOW, MANIFEST, FLOW.tasks[wildcards.task].data),
+            attempt,
+        ),
+        runtime=lambda wildcards, attempt: minutes(240, attempt),
     params:
         runs=lambda wildcards: FLOW.runs(wildcards.model, wildcards.task),
         genome=lambda wildcards, input: (
             f"--genome {input.genome}" if input.genome else ""
         ),
         split=lambda wildcards, input: f"--split {input.split}" if input.split else "",
+        labels=lambda wildcards, input: (
+            f"--labels {input.labels}" if input.labels else ""
+        ),
     shell:
-        "genomelm evaluate --task {input.task} --data {input.data} {params.genome} {params.split} "
+        "genomelm evaluate --task {input.task} --data {input.data} {params.genome} {params.split} {params.labels} "
         "{params.runs} -o {output} --threads {threads} > {log} 2>&1"

@@ -1,8 +1,12 @@
+# The only rules that may use the network; compute nodes may have none.
 localrules:
     fetch,
+    fetch_pinned,
 
 
-# The only rule that may use the network.
+PINNED = [name for name in FLOW.data_names() if MANIFEST.row(name).sha256 is None]
+
+
 rule fetch:
     output:
         ensure(
@@ -13,6 +17,8 @@ rule fetch:
         "<logs>/fetch/{name}.log",
     benchmark:
         "<benchmarks>/fetch/{name}.tsv"
+    wildcard_constraints:
+        name=any_of(FLOW.data_names() - set(PINNED)),
     priority: 40
     retries: 2
     conda:
@@ -25,3 +31,11 @@ rule fetch:
         manifest=FLOW.manifest,
     shell:
         "genomelm fetch {wildcards.name} --as-published -o {output} --manifest {params.manifest} 2> {log}"
+
+
+# The command holds these against the digest that lock.tsv got at their first use.
+use rule fetch as fetch_pinned with:
+    output:
+        temp("<results>/published/{name}"),
+    wildcard_constraints:
+        name=any_of(PINNED),

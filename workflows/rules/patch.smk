@@ -1,7 +1,13 @@
+# A patching that is `fitted` waits for the other one, whose patcher it applies to its own genome.
 rule patch:
     input:
-        genome=f"<results>/data/{FLOW.genome}",
-        index=f"<results>/data/{FLOW.genome}.fai",
+        genome=lambda wildcards: FLOW.data(
+            FLOW.genome_of(FLOW.patches[wildcards.patches])
+        ),
+        index=lambda wildcards: FLOW.index(
+            FLOW.genome_of(FLOW.patches[wildcards.patches]), ".fai"
+        ),
+        fitted=lambda wildcards: FLOW.fitted_files(wildcards.patches),
     output:
         patcher="<results>/patch/{patches}/patcher/patcher.json",
         store="<results>/patch/{patches}/store/store.json",
@@ -17,13 +23,21 @@ rule patch:
         "../envs/genomelm.yaml"
     threads: FLOW.threads
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=lambda wildcards, attempt: megabytes(
+            4000 + PATCH_MB * genome_mb(wildcards.patches), attempt
+        ),
+        runtime=lambda wildcards, attempt: minutes(
+            60 + genome_mb(wildcards.patches) / 2, attempt
+        ),
     params:
         folder=lambda wildcards, output: Path(output.summary).parent,
-        train=[f"--train-region {region}" for region in FLOW.train_regions],
-        test=[f"--test-region {region}" for region in FLOW.test_regions],
-        options=lambda wildcards: FLOW.patches[wildcards.patches].options,
+        train=lambda wildcards: [
+            f"--train-region {region}" for region in FLOW.train_of(wildcards.patches)
+        ],
+        test=lambda wildcards: [
+            f"--test-region {region}" for region in FLOW.test_of(wildcards.patches)
+        ],
+        options=lambda wildcards: FLOW.patch_options(wildcards.patches),
     shell:
         "NUMBA_NUM_THREADS={threads} genomelm patch {input.genome} -o {params.folder} {params.train} {params.test} "
         "{params.options} > {log} 2>&1"

@@ -26,8 +26,10 @@ rule prepare_genome:
         "../envs/genomelm.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=120,
+        mem_mb=lambda wildcards, attempt: megabytes(1000, attempt),
+        runtime=lambda wildcards, attempt: minutes(
+            30 + size_mb(FLOW, MANIFEST, wildcards.name) / 10, attempt
+        ),
     params:
         manifest=FLOW.manifest,
     shell:
@@ -52,8 +54,10 @@ rule prepare_variants:
         "../envs/genomelm.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=120,
+        mem_mb=lambda wildcards, attempt: megabytes(1000, attempt),
+        runtime=lambda wildcards, attempt: minutes(
+            30 + size_mb(FLOW, MANIFEST, wildcards.name) / 10, attempt
+        ),
     params:
         manifest=FLOW.manifest,
     shell:
@@ -77,9 +81,40 @@ rule prepare_table:
         "../envs/genomelm.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=30,
+        mem_mb=lambda wildcards, attempt: megabytes(500, attempt),
+        runtime=lambda wildcards, attempt: minutes(
+            30 + size_mb(FLOW, MANIFEST, wildcards.name) / 100, attempt
+        ),
     params:
         manifest=FLOW.manifest,
     shell:
         "genomelm fetch {wildcards.name} --source {input} -o {output.table} --manifest {params.manifest} 2> {log}"
+
+
+rule assay_variants:
+    input:
+        table=lambda wildcards: FLOW.data(FLOW.assays[wildcards.assay].table),
+        genome=lambda wildcards: FLOW.data(FLOW.genome_of(FLOW.assays[wildcards.assay])),
+        index=lambda wildcards: FLOW.index(
+            FLOW.genome_of(FLOW.assays[wildcards.assay]), ".fai"
+        ),
+    output:
+        vcf="<results>/assays/{assay}.vcf.gz",
+        tbi="<results>/assays/{assay}.vcf.gz.tbi",
+    log:
+        "<logs>/prepare/{assay}.assay.log",
+    benchmark:
+        "<benchmarks>/prepare/{assay}.assay.tsv"
+    wildcard_constraints:
+        assay=any_of(FLOW.assays),
+    priority: 35
+    conda:
+        "../envs/genomelm.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: megabytes(2000, attempt),
+        runtime=lambda wildcards, attempt: minutes(60, attempt),
+    params:
+        options=lambda wildcards: FLOW.assays[wildcards.assay].options,
+    shell:
+        "genomelm assay {input.table} -r {input.genome} -o {output.vcf} {params.options} > {log} 2>&1"

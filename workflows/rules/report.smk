@@ -51,14 +51,20 @@ rule report_model:
         "../envs/genomelm.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: megabytes(
+            2000 + records_scored(wildcards.model) / 1000, attempt
+        ),
+        runtime=lambda wildcards, attempt: minutes(
+            60 + records_scored(wildcards.model) / 100_000, attempt
+        ),
     params:
         model=lambda wildcards, output: Path(output.summary).parent,
         patching=lambda wildcards, input: (
             f"--patch-summary {input.patching}" if input.patching else ""
         ),
-        data=lambda wildcards, input: Path(input.data[0]).parent,
+        data=lambda wildcards, input: (
+            f"--data {Path(input.data[0]).parent}" if input.data else ""
+        ),
         benchmarks=lambda wildcards: f"{FLOW.results}/benchmarks/{wildcards.model}",
         expect=lambda wildcards, input, output: [
             f"--expect {Path(path).relative_to(Path(output.summary).parent)}"
@@ -66,7 +72,7 @@ rule report_model:
         ],
     shell:
         "genomelm report {params.model} -o {output.html} --json {output.json} --summary {params.model} "
-        "{params.patching} --data {params.data} --benchmarks {params.benchmarks} {params.expect} > {log} 2>&1"
+        "{params.patching} {params.data} --benchmarks {params.benchmarks} {params.expect} > {log} 2>&1"
 
 
 rule report:
@@ -92,8 +98,8 @@ rule report:
         "../envs/genomelm.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: megabytes(2000, attempt),
+        runtime=lambda wildcards, attempt: minutes(60, attempt),
     params:
         models=lambda wildcards, input: [Path(path).parent for path in input.summaries],
         folder=lambda wildcards, output: Path(output.summary).parent,

@@ -4,18 +4,10 @@
 # Priorities: data first, then the longest chains (patching, pretraining, fine-tuning), models that need no pretraining
 # before fine-tuning; jobs that measure and score fill the cores that those leave idle.
 
-CUT = [
-    name for name, use in FLOW.tasks.items() if MANIFEST.row(use.data).kind != "assay"
-]  # tasks whose examples are cut from the genome
-
 
 rule pretrain:
     input:
-        genome=f"<results>/data/{FLOW.genome}",
-        index=f"<results>/data/{FLOW.genome}.fai",
-        patches=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/summary.json",
-        patcher=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/patcher/patcher.json",
-        store=lambda wildcards: f"<results>/patch/{FLOW.models[wildcards.model].patches}/store/store.json",
+        data=lambda wildcards: FLOW.pretrain_files(wildcards.model),
         model=lambda wildcards: FLOW.models[wildcards.model].model,
         train=lambda wildcards: FLOW.models[wildcards.model].train,
     output:
@@ -37,19 +29,16 @@ rule pretrain:
     threads: FLOW.threads
     resources:
         **GPU,
-        mem_mb=8000,
+        mem_mb=lambda wildcards, attempt: megabytes(8000, attempt),
         runtime=720,
     params:
         folder=lambda wildcards, output: Path(output.metrics).parent,
-        patches=lambda wildcards, input: Path(input.patches).parent,
-        train=[f"--train-region {region}" for region in FLOW.train_regions],
-        test=[f"--test-region {region}" for region in FLOW.test_regions],
+        data=lambda wildcards: FLOW.pretrain_options(wildcards.model),
         device=FLOW.device,
         minutes=lambda wildcards, resources: resources.runtime * 9 // 10,
     shell:
-        "genomelm pretrain --genome {input.genome} --patches {params.patches} --model {input.model} "
-        "--train {input.train} {params.train} {params.test} -o {params.folder} --device {params.device} "
-        "--threads {threads} --max-minutes {params.minutes} > {log} 2>&1"
+        "genomelm pretrain {params.data} --model {input.model} --train {input.train} -o {params.folder} "
+        "--device {params.device} --threads {threads} --max-minutes {params.minutes} > {log} 2>&1"
 
 
 rule finetune:
@@ -57,18 +46,11 @@ rule finetune:
         start=lambda wildcards: FLOW.start_files(wildcards.model),
         task=lambda wildcards: FLOW.tasks[wildcards.task].task,
         train=lambda wildcards: FLOW.tasks[wildcards.task].train,
-        data=lambda wildcards: f"<results>/data/{FLOW.tasks[wildcards.task].data}",
-        split=lambda wildcards: (
-            f"<results>/data/{FLOW.tasks[wildcards.task].split}"
-            if FLOW.tasks[wildcards.task].split
-            else []
-        ),
-        genome=lambda wildcards: (
-            f"<results>/data/{FLOW.genome}" if wildcards.task in CUT else []
-        ),
-        index=lambda wildcards: (
-            f"<results>/data/{FLOW.genome}.fai" if wildcards.task in CUT else []
-        ),
+        data=lambda wildcards: FLOW.data(FLOW.tasks[wildcards.task].data),
+        split=lambda wildcards: FLOW.data(FLOW.tasks[wildcards.task].split),
+        labels=lambda wildcards: FLOW.data(FLOW.tasks[wildcards.task].labels),
+        genome=lambda wildcards: FLOW.data(cut_genome(wildcards)),
+        index=lambda wildcards: FLOW.index(cut_genome(wildcards), ".fai"),
     output:
         config="<results>/models/{model}/finetune/{task}/seed{seed}/model/config.json",
         weights="<results>/models/{model}/finetune/{task}/seed{seed}/model/model.safetensors",
@@ -81,7 +63,7 @@ rule finetune:
     benchmark:
         "<benchmarks>/{model}/finetune/{task}.seed{seed}.tsv"
     wildcard_constraints:
-        model=any_of(FLOW.pretrained()),
+        model=any_of([*FLOW.pretrained(), *FLOW.given()]),
     priority: 10
     retries: 3
     conda:
@@ -89,7 +71,10 @@ rule finetune:
     threads: 1
     resources:
         **GPU,
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: megabytes(
+            4000 + 4 * size_mb(FLOW, MANIFEST, FLOW.tasks[wildcards.task].data),
+            attempt,
+        ),
         runtime=360,
     params:
         folder=lambda wildcards, output: Path(output.metrics).parent,
@@ -98,11 +83,14 @@ rule finetune:
             f"--genome {input.genome}" if input.genome else ""
         ),
         split=lambda wildcards, input: f"--split {input.split}" if input.split else "",
+        labels=lambda wildcards, input: (
+            f"--labels {input.labels}" if input.labels else ""
+        ),
         device=FLOW.device,
         minutes=lambda wildcards, resources: resources.runtime * 9 // 10,
     shell:
         "genomelm finetune --model {params.model} --task {input.task} --data {input.data} "
-        "{params.genome} {params.split} --train {input.train} --seed {wildcards.seed} "
+        "{params.genome} {params.split} {params.labels} --train {input.train} --seed {wildcards.seed} "
         "-o {params.folder} --device {params.device} --threads {threads} --max-minutes {params.minutes} > {log} 2>&1"
 
 
