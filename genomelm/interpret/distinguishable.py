@@ -5,8 +5,8 @@ What a null cannot give is a reason why that peak should be higher on the sequen
 dinucleotides in another order. So each region is held against its own dinucleotide shuffle, twice:
 
 - peak: the log ratio of the largest mean support (either sign) of any WINDOW bases, region over shuffle, in standard
-  deviations over regions. A fixed function of no meaning has a contrast too, of either sign, because real sequences differ from
-  their shuffles by what they share; random-weight models and named controls show how large it is. Two tests must
+  deviations over regions. A fixed function of no meaning has a contrast too, of either sign, because regions differ
+  from their shuffles by what they share; random-weight models and named controls show how large it is. Two tests must
   reject: a normal one with LEAST_SPREAD, and a predictive t-test with the spread of the null models at hand.
 - seeds, of two models or more: how much better their maps agree (Pearson of signed support) on regions than on the
   shuffles, Wilcoxon signed-rank over regions. Two seeds that learned the same noise, or the same composition, agree on
@@ -16,8 +16,9 @@ The p-value is the largest of these (all must reject).
 
 What it can say: the model responds to an order of bases that these regions have and that dinucleotides do not explain.
 What it cannot: whether that is biology; that one region's map is right; anything about regions that the model was
-trained on, whose labels it may know by heart. A model that reads composition alone is null here, however well it
-predicts; so is a sound model on regions without anything to find, and one on too few regions.
+trained on, whose labels it may know by heart. A model that reads composition, or adds up weak words from all over, is
+null here however well it predicts: nothing in its maps stands out. So is a sound model on regions without anything to
+find, or on too few of them: null is no proof of absence.
 """
 
 from collections.abc import Mapping, Sequence

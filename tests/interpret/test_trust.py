@@ -12,7 +12,7 @@ from genomelm.interpret.regions import Region, Regions
 from genomelm.interpret.trust import TrustSettings, checks
 from genomelm.seq.alphabet import reverse_complement
 
-QUICK = TrustSettings(regions=12, null_regions=8, shuffles=3, points=9)
+QUICK = TrustSettings(regions=14, null_regions=8, shuffles=3, points=9)
 ONE_STRAND = filter_model("one", filters_of(WORD), threshold=4.0)
 BOTH_STRANDS = filter_model("both", filters_of(WORD, reverse_complement(WORD)), threshold=4.0)
 
@@ -39,7 +39,7 @@ def run(models, sequences, settings=QUICK, keep=lambda name, make: make(), **con
 @pytest.fixture(scope="module")
 def sound():
     settings = dataclasses.replace(QUICK, two_stranded=True)
-    return run([BOTH_STRANDS, BOTH_STRANDS], with_word(14), settings, shuffled_labels=[random_model(50)])
+    return run([BOTH_STRANDS, BOTH_STRANDS], with_word(16), settings, shuffled_labels=[random_model(50)])
 
 
 def test_a_sound_model_passes_every_check(sound):
@@ -53,28 +53,28 @@ def test_a_sound_model_passes_every_check(sound):
         assert sound[kind]["p"] < 0.01
         assert sound[kind]["p_gc"] < 0.01
         assert sound[kind]["effect_size"] > 0.5
-        assert sound[kind]["n"] == 12
+        assert sound[kind]["n"] == 14
         assert len(sound[kind]["positions"]) == len(sound[kind]["gc_matched"]) == 9
     assert sound["shuffled_sequence"]["real_mean"] > sound["shuffled_sequence"]["shuffled_mean"]
     assert sound["shuffled_sequence"]["p"] < 0.01
-    assert (len(sound["shuffled_sequence"]["real"]), len(sound["shuffled_sequence"]["shuffled"])) == (12, 36)
+    assert (len(sound["shuffled_sequence"]["real"]), len(sound["shuffled_sequence"]["shuffled"])) == (14, 42)
     assert sound["signal"]["against"].endswith("5 null models: random_weights (4), shuffled_labels")
 
 
 def test_a_model_that_reads_one_strand_fails_the_strand_check():
-    found = run([ONE_STRAND], with_word(12), dataclasses.replace(QUICK, two_stranded=True))["strand"]
+    found = run([ONE_STRAND], with_word(14), dataclasses.replace(QUICK, two_stranded=True))["strand"]
     assert found["median_pearson"] < 0.95
     assert found["equivariant"] is False
 
 
 def test_a_control_that_shows_the_pattern_is_seen():
-    found = run([ONE_STRAND], with_word(12), shuffled_labels=[ONE_STRAND])
+    found = run([ONE_STRAND], with_word(14), shuffled_labels=[ONE_STRAND])
     assert found["shuffled_labels"]["median_spearman"] == pytest.approx(1)
 
 
 def test_seeds_that_learned_different_words_do_not_agree():
     other = filter_model("other", filters_of("GGTACATC"), threshold=4.0)
-    assert run([ONE_STRAND, other], with_word(12))["seeds"]["median_correlation"] < 0.5
+    assert run([ONE_STRAND, other], with_word(14))["seeds"]["median_correlation"] < 0.5
 
 
 def test_what_cannot_run_says_why():
@@ -97,23 +97,23 @@ def test_what_was_kept_is_not_run_again():
             stored[name] = make()
         return stored[name]
 
-    first = run([BOTH_STRANDS], with_word(12), keep=keep)
+    first = run([BOTH_STRANDS], with_word(14), keep=keep)
 
     def broken(name, make):
         return stored[name]
 
-    assert run([BOTH_STRANDS], with_word(12), keep=broken) == first
+    assert run([BOTH_STRANDS], with_word(14), keep=broken) == first
     assert len({*stored}) == 4 + 4 + 3  # maps of four null models, of their shuffles; shuffles, curves, scores
 
 
 def test_a_wrong_order_gains_nothing_over_regions():
-    sequences = with_word(12)
+    sequences = with_word(14)
     right = ism.support(ONE_STRAND.saturate(sequences))
     wrong = np.stack([counter_rng(1, i).permutation(row) for i, row in enumerate(right)])
     counts = faithfulness.step_counts(LENGTH, 9)
     for order, holds in ((right, True), (wrong, False), (-right, False)):
         scores = faithfulness.over_regions(ONE_STRAND.predict_pairs, sequences, order, points=9)
-        assert scores.shape == (12, 2, 5, 9)
+        assert scores.shape == (14, 2, 5, 9)
         found = faithfulness.pooled(scores, counts, 2)
         for kind in ("deletion", "insertion"):
             assert (found[kind]["p"] < 0.01) is holds

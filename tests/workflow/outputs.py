@@ -10,8 +10,8 @@ LEFT_OUT = {"provenance", "made_by", "made", "kbases_per_second", "rate", "timin
 """Keys of JSON files; `files` is the report's list of the others with their digests."""
 
 NAMES_ONLY = ("*.html", "summary.txt", "*.tbi", "run.json")
-"""Pages and texts are made from the JSON beside them; an index counts the bytes of a header with provenance, and a run's
-record holds the digests of all of them."""
+"""Pages and texts are made from the JSON beside them; an index counts the bytes of a header with provenance; and the
+record of a run holds the digests of all of them."""
 
 
 def content(path: Path) -> object:
