@@ -14,7 +14,8 @@ from genomelm.scoring.allele_scorer import AlleleScorer
 from genomelm.scoring.cache import ScoreCache
 from genomelm.scoring.mismatch import MismatchTally
 from genomelm.scoring.percentile import Background
-from genomelm.scoring.record import Record, finite
+from genomelm.scoring.outputs import outputs_of
+from genomelm.scoring.record import Record, Row, finite, finite_row
 from genomelm.scoring.tags import Tags
 from genomelm.seq.genome import Genome
 from genomelm.seq.window import SCORED, AllelePair
@@ -82,6 +83,7 @@ class Pools:
         self._genome, self._scorer, self._tally = genome, scorer, tally
         self._tags, self._replaced, self._batch_size = tags, replaced, batch_size
         self._drop_outside, self._background, self._cache = drop_outside, background, cache
+        self._width = len(tags.scores)
         self.counts = Counts()
 
     def annotated(self, records: Iterable[Record], first: int) -> Iterator[bytes]:
@@ -117,28 +119,32 @@ class Pools:
 
     def _flush(self, pool: list[Record]) -> bytes:
         pairs = [pair for record in pool for pair in record.pairs if pair.status in SCORED]
-        scores = [finite(score) for score in self._scores(pairs)] if pairs else []
-        found, below = iter(scores), iter(self._percentiles(pairs, scores))
+        values = self._scores(pairs) if pairs else np.zeros((0, self._width))
+        found, below = map(finite_row, values.tolist()), iter(self._percentiles(pairs, values))
         for record in pool:
             if record.pairs:
                 scored = [pair.status in SCORED for pair in record.pairs]
-                values = [next(found) if s else None for s in scored]
-                record.take(values, [next(below) if s else None for s in scored] if self._background else [])
+                rows = [next(found) if s else None for s in scored]
+                record.take(rows, [next(below) if s else None for s in scored] if self._background else [])
                 self.counts.statuses.update(record.statuses)
             if record.site:
                 self.counts.sites[record.site] += 1
         return b"".join([record.line(self._tags, self._replaced) for record in pool])
 
-    def _scores(self, pairs: list[AllelePair]) -> list[float]:
-        return self._computed(pairs) if self._cache is None else self._cache.scores(pairs, self._computed)
+    def _scores(self, pairs: list[AllelePair]) -> np.ndarray:
+        """Return float64 (n, k), of k outputs."""
+        found = self._computed(pairs) if self._cache is None else self._cache.scores(pairs, self._computed)
+        return np.asarray(found, np.float64).reshape(len(pairs), self._width)
 
-    def _computed(self, pairs: list[AllelePair]) -> list[float]:
+    def _computed(self, pairs: list[AllelePair]) -> list:
         values = np.asarray(self._scorer.score(pairs), np.float64)
-        assert values.shape == (len(pairs),), f"scorer gave shape {values.shape} for {len(pairs)} pairs"
+        shape = (len(pairs), self._width) if outputs_of(self._scorer) else (len(pairs),)
+        assert values.shape == shape, f"scorer gave shape {values.shape} for {len(pairs)} pairs"
         return values.tolist()
 
-    def _percentiles(self, pairs: list[AllelePair], scores: list[float | None]) -> list[float | None]:
+    def _percentiles(self, pairs: list[AllelePair], scores: np.ndarray) -> list[Row]:
         if self._background is None or not pairs:
             return []
-        values = self._background.percentiles(pairs, np.array(scores, np.float64))
-        return [finite(value) for value in np.asarray(values, np.float64).tolist()]
+        given = scores if outputs_of(self._scorer) else scores[:, 0]
+        values = np.asarray(self._background.percentiles(pairs, given), np.float64).reshape(scores.shape)
+        return [tuple(map(finite, row)) for row in values.tolist()]

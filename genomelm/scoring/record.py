@@ -1,7 +1,7 @@
 """One data line on its way through: eight columns, its alleles' windows, and the INFO text they get."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from genomelm.scoring.contigs import ContigMap
@@ -13,6 +13,9 @@ from genomelm.seq.window import SCORED, AllelePair
 
 _REF_BLOCK = (b"<NON_REF>", b"<*>")
 _LARGEST = 3.4e38  # VCF's Float has 32 bits
+
+Row = tuple[float | None, ...]
+"""Of one allele, a number an output of the model."""
 
 
 @dataclass(slots=True)
@@ -28,7 +31,7 @@ class Record:
         alts: one bytes an allele; empty when ALT is '.', or when the record is not selected.
         site: NO_ALT, REF_BLOCK, NOT_SELECTED or ''.
         pairs: one a scored or unscored allele, in ALT order.
-        scores: one an allele, None where unscored.
+        scores: one row an allele, a number an output of the model; None where unscored.
         percentiles: likewise, of the scores among a background; empty when there is none.
         statuses: one an allele, known with the scores.
     """
@@ -41,12 +44,12 @@ class Record:
     alts: list[bytes]
     site: str = ""
     pairs: list[AllelePair] = field(default_factory=list)
-    scores: list[float | None] = field(default_factory=list)
-    percentiles: list[float | None] = field(default_factory=list)
+    scores: list[Row | None] = field(default_factory=list)
+    percentiles: list[Row | None] = field(default_factory=list)
     statuses: list[str] = field(default_factory=list)
 
-    def take(self, scores: list[float | None], percentiles: list[float | None]) -> None:
-        """Take the score of each allele; one that is not finite is a status."""
+    def take(self, scores: list[Row | None], percentiles: list[Row | None]) -> None:
+        """Take the scores of each allele; one that has none, though it was scored, is a status."""
         self.scores, self.percentiles = scores, percentiles
         self.statuses = [
             "NONFINITE" if score is None and pair.status in SCORED else pair.status
@@ -62,9 +65,9 @@ class Record:
         info = info_without(self.info, replaced) if replaced else self.info
         added = []
         if self.pairs:
-            added.append(f"{tags.score}={','.join(map(score_text, self.scores))}")
+            added += _columns(tags.scores, self.scores)
             if self.percentiles:
-                added.append(f"{tags.percentile}={','.join(map(score_text, self.percentiles))}")
+                added += _columns(tags.percentiles, self.percentiles)
             added.append(f"{tags.status}={','.join(self.statuses)}")
         if self.site:
             added.append(f"{tags.site}={self.site}")
@@ -105,6 +108,14 @@ def parse(
     return Record(columns, info, rest, contig, pos, alts, "REF_BLOCK" if all(a in _REF_BLOCK for a in alts) else "")
 
 
+def _columns(tags: tuple[str, ...], rows: list[Row | None]) -> list[str]:
+    """Return TAG=values of each output, one value an allele."""
+    return [
+        f"{tag}={','.join([score_text(None if row is None else row[column]) for row in rows])}"
+        for column, tag in enumerate(tags)
+    ]
+
+
 def finite(score: float) -> float | None:
     """Return a score that VCF can hold, or None for NaN, Inf and what 32 bits cannot hold."""
     return score if math.isfinite(score) and abs(score) < _LARGEST else None
@@ -113,3 +124,9 @@ def finite(score: float) -> float | None:
 def score_text(score: float | None) -> str:
     """Write a score with six significant digits; '.' where there is none."""
     return "." if score is None else f"{score or 0.0:.6g}"
+
+
+def finite_row(scores: Iterable[float]) -> Row | None:
+    """Return an allele's scores, or None where one of them is not finite: it then has no score at all."""
+    row = tuple(map(finite, scores))
+    return None if None in row else row

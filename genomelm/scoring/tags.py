@@ -2,9 +2,11 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genomelm.errors import InputError, UsageError
+from genomelm.scoring.outputs import PERCENTILE
 from genomelm.seq.vcf import Header
 
 SOURCE = "genomelm"
@@ -13,65 +15,87 @@ _TAG = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
 
 @dataclass(frozen=True)
 class Tags:
-    """Names of the INFO tags that a run writes; `percentile` belongs to the score and goes when it is replaced."""
+    """Names of the INFO tags that a run writes, a score and a percentile for each of the model's outputs.
 
-    score: str
+    A percentile belongs to its score and goes when that is replaced.
+    """
+
+    scores: tuple[str, ...]
+    percentiles: tuple[str, ...]
     status: str
     site: str
-    percentile: str
 
     @classmethod
-    def named(cls, tag: str, prefix: str) -> "Tags":
+    def named(cls, tag: str, prefix: str, outputs: Sequence[str] = ()) -> "Tags":
         """Return the tags for a scorer's `tag` under `prefix` (GLM unless the user asked for another).
+
+        Args:
+            outputs: what stands for each of several outputs, behind the score's name; none of a single score.
 
         Raises:
             UsageError: a name that VCF does not allow, or one that another tag of ours has.
         """
         name = f"{prefix}_{tag.removeprefix('GLM_')}"
-        for text in (prefix, name):
+        scores = tuple(f"{name}_{output}" for output in outputs) or (name,)
+        for text in (prefix, *scores):
             if not _TAG.fullmatch(text):
                 raise UsageError(
                     f"INFO tag '{text}' is not allowed in VCF; use letters, digits, '_' and '.', no digit first"
                 )
-        tags = cls(name, f"{prefix}_STATUS", f"{prefix}_SITE", f"{prefix}_PCTL")
-        if len(set(tags.names)) < 4:
+        percentiles = tuple(score + PERCENTILE for score in scores) if outputs else (f"{prefix}{PERCENTILE}",)
+        tags = cls(scores, percentiles, f"{prefix}_STATUS", f"{prefix}_SITE")
+        if len(set(tags.names)) < len(tags.names):
             raise UsageError(f"INFO tag '{name}' is one that genomelm uses itself; rename the task")
         return tags
 
     @classmethod
-    def in_header(cls, header: Header, score: str, path: object) -> "Tags":
-        """Return the tags of the run that wrote `score` into a file.
+    def in_header(cls, header: Header, scores: Sequence[str], path: object, several: bool = False) -> "Tags":
+        """Return the tags of the run that wrote `scores` into a file.
+
+        Args:
+            several: whether they are of a model with several outputs.
 
         Raises:
             InputError: the header does not declare them as genomelm's.
         """
-        ours = [line.fields.get("ID", "") for line in header.structured("INFO") if line.fields.get("Source") == SOURCE]
-        prefixes = [tag.removesuffix("_STATUS") for tag in ours if tag.endswith("_STATUS")]
-        fitting = [prefix for prefix in prefixes if score.startswith(f"{prefix}_")]
-        if score not in ours or not fitting:
+        lines = [line.fields for line in header.structured("INFO") if line.fields.get("Source") == SOURCE]
+        ours = [fields.get("ID", "") for fields in lines]
+        numbers = [fields.get("ID", "") for fields in lines if fields.get("Type") == "Float"]
+        reasons = [fields.get("ID", "") for fields in lines if fields.get("Type") == "String"]
+        prefixes = [tag.removesuffix("_STATUS") for tag in reasons if tag.endswith("_STATUS")]
+        fitting: list[str] = []
+        for score in scores:
+            fitting = [prefix for prefix in prefixes if score.startswith(f"{prefix}_")]
+            if score in numbers and fitting:
+                continue
             declared = [line.fields.get("ID", "") for line in header.structured("INFO")]
             near = difflib.get_close_matches(score, [*ours, *declared], n=1)
             hint = f"did you mean {near[0]}?" if near and near[0] != score else "score it with `genomelm score`"
             raise InputError(f"{path} declares no score {score} of genomelm; {hint}")
         prefix = max(fitting, key=len)
-        return cls.named(score.removeprefix(f"{prefix}_"), prefix)
+        percentiles = tuple(score + PERCENTILE for score in scores) if several else (f"{prefix}{PERCENTILE}",)
+        return cls(tuple(scores), percentiles, f"{prefix}_STATUS", f"{prefix}_SITE")
 
     @property
-    def names(self) -> tuple[str, str, str, str]:
-        """All four names."""
-        return self.score, self.status, self.site, self.percentile
+    def names(self) -> tuple[str, ...]:
+        """All names."""
+        return *self.scores, *self.percentiles, self.status, self.site
 
     def types(self, percentile: bool) -> dict[str, tuple[str, str]]:
-        """Return Number and Type of each tag that is written; that of the percentile only where it is."""
-        below = {self.percentile: ("A", "Float")} if percentile else {}
-        return {self.score: ("A", "Float"), **below, self.status: ("A", "String"), self.site: ("1", "String")}
+        """Return Number and Type of each tag that is written; those of percentiles only where they are."""
+        numbers = dict.fromkeys((*self.scores, *(self.percentiles if percentile else ())), ("A", "Float"))
+        return {**numbers, self.status: ("A", "String"), self.site: ("1", "String")}
 
-    def definitions(self, description: str, version: str, percentile: bool = False) -> list[bytes]:
-        """Return the ##INFO lines, without line ends; that of the percentile only where it is written."""
+    def definitions(self, descriptions: Sequence[str], version: str, percentile: bool = False) -> list[bytes]:
+        """Return the ##INFO lines, without line ends; those of percentiles only where they are written.
+
+        Args:
+            descriptions: one a score.
+        """
         below = "Percentile of the score among random variants of the reference of the same class"
         texts = {
-            self.score: description,
-            self.percentile: below,
+            **dict(zip(self.scores, descriptions, strict=True)),
+            **dict.fromkeys(self.percentiles, below),
             self.status: "OK or EDGE_PADDED where the allele is scored; otherwise why it is not",
             self.site: "Why a record has no allele to score: NO_ALT, REF_BLOCK or NOT_SELECTED",
         }
@@ -83,7 +107,7 @@ class Tags:
     def _other_scores(self, header: Header) -> list[str]:
         """Return the score tags of this prefix that earlier runs wrote, ours left out."""
         found = [line.fields.get("ID", "") for line in header.structured("genomelm")]
-        return [tag for tag in found if tag != self.score and tag.startswith(self.status.rsplit("_", 1)[0] + "_")]
+        return [tag for tag in found if tag not in self.scores and tag.startswith(self.status.rsplit("_", 1)[0] + "_")]
 
     def replaceable(self, header: Header, overwrite: bool, path: object, percentile: bool = False) -> frozenset[bytes]:
         """Return the tags whose old values are taken out of the records.
@@ -100,7 +124,7 @@ class Tags:
             tag = line.fields.get("ID", "")
             number, kind = line.fields.get("Number"), line.fields.get("Type")
             from_us = line.fields.get("Source") == SOURCE
-            if tag == self.percentile and from_us:
+            if tag in self.percentiles and from_us:
                 ours.add(tag)
             if tag not in expected:
                 continue

@@ -28,6 +28,10 @@ MOST_UNKNOWN = 0.1  # largest share of a window that may be N
 _SHIFT_STEP = 256  # bases read at a time while an indel moves left
 
 
+Change = tuple[int, str, str]
+"""0-based start, and the letters there of reference and alternative."""
+
+
 @dataclass(frozen=True)
 class AllelePair:
     """Reference and alternative windows of one variant, or the reason why there are none.
@@ -131,6 +135,14 @@ def allele_pair_in(genome: Genome, variant: Variant, window: Interval, alphabet:
     return _pair(genome, variant, window, (start, ref, alt), alphabet, edge=False)
 
 
+def written_change(genome: Genome, variant: Variant, alphabet: str = "dna") -> Change | None:
+    """Return what a variant changes where it is written, common ends trimmed; None where it is no change of letters,
+    or not one of this genome.
+    """
+    _, fault = _located(genome, variant, alphabet)
+    return None if fault else _trimmed(variant, alphabet)
+
+
 def letters_at(genome: Genome, contig: str, start: int, end: int, alphabet: str = "dna") -> str:
     """Return reference letters as alleles are compared with: upper case, U for the T of RNA.
 
@@ -177,7 +189,7 @@ def _located(genome: Genome, variant: Variant, alphabet: str) -> tuple[str, str 
     known = ALPHABETS[alphabet].letters
     if not _only(known).fullmatch(found) and all(f == r or f not in known for f, r in zip(found, ref, strict=True)):
         around = letters_at(genome, contig, max(start - 50, 0), min(start + len(ref) + 50, length), alphabet)
-        if _mostly_unknown(around, alphabet):
+        if mostly_unknown(around, alphabet):
             return contig, "N_IN_WINDOW"
     return contig, "REF_MISMATCH"
 
@@ -202,6 +214,16 @@ def _only(letters: str) -> re.Pattern[str]:
     return re.compile(f"[{letters}]+")
 
 
+def _trimmed(variant: Variant, alphabet: str) -> Change:
+    """Trim common ends."""
+    start, ref, alt = _alleles(variant, alphabet)
+    short = min(len(ref), len(alt))
+    tail = next((n for n in range(short) if ref[-1 - n] != alt[-1 - n]), short)
+    ref, alt = ref[: len(ref) - tail], alt[: len(alt) - tail]
+    head = next((n for n, (r, a) in enumerate(zip(ref, alt, strict=False)) if r != a), short - tail)
+    return start + head, ref[head:], alt[head:]
+
+
 def _normalised(
     genome: Genome, contig: str, variant: Variant, leftmost: int | None, alphabet: str
 ) -> tuple[int, str, str]:
@@ -210,12 +232,7 @@ def _normalised(
     Args:
         leftmost: no further than this base; None: to the contig's first, or once around a circular contig.
     """
-    start, ref, alt = _alleles(variant, alphabet)
-    short = min(len(ref), len(alt))
-    tail = next((n for n in range(short) if ref[-1 - n] != alt[-1 - n]), short)
-    ref, alt = ref[: len(ref) - tail], alt[: len(alt) - tail]
-    head = next((n for n, (r, a) in enumerate(zip(ref, alt, strict=False)) if r != a), short - tail)
-    ref, alt, start = ref[head:], alt[head:], start + head
+    start, ref, alt = _trimmed(variant, alphabet)
     turn = genome.contigs[contig] if leftmost is None and contig in genome.circular else 0
     if ref and alt:
         return start % turn if turn else start, ref, alt
@@ -239,10 +256,6 @@ def _normalised(
     indel = indel[len(indel) - rest :] + indel[: len(indel) - rest]
     start = (start - shift) % turn if turn else start - shift
     return start, indel if ref else "", indel if alt else ""
-
-
-Change = tuple[int, str, str]
-"""0-based start, and the letters there of reference and alternative."""
 
 
 def _placed(
@@ -270,7 +283,7 @@ def _pair(genome: Genome, variant: Variant, window: Interval, change: Change, al
     changed = forward[:offset] + alt + forward[offset + len(ref) :]
     if not changed:
         return AllelePair(variant, "TOO_LONG")
-    if _mostly_unknown(forward, alphabet):
+    if mostly_unknown(forward, alphabet):
         return AllelePair(variant, "N_IN_WINDOW")
     if window.strand == "-":
         offset = len(forward) - offset - len(ref)
@@ -278,6 +291,7 @@ def _pair(genome: Genome, variant: Variant, window: Interval, change: Change, al
     return AllelePair(variant, "EDGE_PADDED" if edge else "OK", window, forward, changed, offset, len(ref), len(alt))
 
 
-def _mostly_unknown(sequence: str, alphabet: str) -> bool:
+def mostly_unknown(sequence: str, alphabet: str) -> bool:
+    """Whether more than MOST_UNKNOWN of a window is N, or no letter."""
     known = sum(map(sequence.count, ALPHABETS[alphabet].letters))
     return len(sequence) - known > MOST_UNKNOWN * len(sequence)

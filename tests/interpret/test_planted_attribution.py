@@ -8,7 +8,7 @@ from planted_data import SIZE, planted, write_fasta, write_sites, write_truth
 from planted_run import run
 
 COUNT = 64
-FEW = 6
+FEW = 4
 """Regions of the costly method."""
 
 
