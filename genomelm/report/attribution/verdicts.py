@@ -24,7 +24,9 @@ def sentence(name: str, part: Part) -> str:
     against = _entry(part, "signal").get("against")
     beside = f" ({against})" if isinstance(against, str) and against else ""
     return (
-        f"{name or 'This attribution set'} is {NULL_SENTENCE}{beside}: its motifs and maps say nothing about biology."
+        f"{name or 'This attribution set'} is {NULL_SENTENCE}{beside}: nothing in its maps stands out "
+        "more than chance allows, so read no motif from them. (The model may still predict well, from composition or from "
+        "words all over the sequence.)"
     )
 
 
