@@ -25,8 +25,8 @@ def sentence(name: str, part: Part) -> str:
     beside = f" ({against})" if isinstance(against, str) and against else ""
     return (
         f"{name or 'This attribution set'} is {NULL_SENTENCE}{beside}: nothing in its maps stands out "
-        "more than chance allows, so read no motif from them. (The model may still predict well, from composition or from "
-        "words all over the sequence.)"
+        "more than chance allows, so read no motif from them. (The model may still predict well, from composition or "
+        "from words all over the sequence.)"
     )
 
 
