@@ -163,12 +163,16 @@ def _remedy(module: str | None) -> str:
     import re
     from importlib import metadata
 
-    wanted = (module or "").split(".")[0].lower().replace("_", "-")
+    wanted, extras = (module or "").split(".")[0].lower().replace("_", "-"), []
     for requirement in metadata.requires("genomelm") or []:
         name, _, marker = requirement.partition(";")
         extra = re.search(r"extra == ['\"](\w+)['\"]", marker)
         if extra and re.split(r"[<>=!~\[ ]", name.strip())[0].lower().replace("_", "-") == wanted:
-            return f"pip install 'genomelm[{extra.group(1)}]'"
+            extras.append(extra.group(1))
+    if extras:
+        return (
+            f"pip install 'genomelm[{min(extras, key='dev'.__eq__)}]'"  # that of developers only where no other has it
+        )
     return "install genomelm again, with its dependencies"
 
 

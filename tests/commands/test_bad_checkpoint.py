@@ -77,7 +77,7 @@ def remove(name: str):
         (edit_config(lambda c: c.update(format_version=99)), 2, "has format 99"),
         (edit_config(lambda c: c.update(hed={})), 2, "unknown key 'hed'; did you mean 'head'?"),
         (edit_config(lambda c: c["shell"].update(widht=3, local_width="wide", window=-1)), 2, "did you mean 'width'?"),
-        (edit_config(lambda c: c.update(model_type="bert")), 2, "model_type 'bert' is unknown"),
+        (edit_config(lambda c: c.update(model_type="caduceus")), 2, "model_type 'caduceus' is unknown"),
         (shutil.rmtree, 2, "does not exist"),
     ],
 )

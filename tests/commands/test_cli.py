@@ -120,7 +120,7 @@ def test_debug_shows_the_traceback_after_the_verb_too(verb_that_raises, capsys):
 
 
 def test_a_missing_optional_package_names_its_extra(verb_that_raises):
-    verb_that_raises(ModuleNotFoundError("No module named 'tangermeme'", name="tangermeme"))
+    verb_that_raises(ModuleNotFoundError("No module named 'memelite'", name="memelite"))
     result = CliRunner().invoke(cli.app, ["fail"])
     assert result.exit_code == 5
     assert "pip install 'genomelm[interpret]'" in result.stderr

@@ -101,7 +101,7 @@ def test_unknown_config_keys_come_with_the_nearest_one(saved: Path) -> None:
         ({"head": {**whole["head"], "per_bas": True}}, "per_bas: unknown key; did you mean 'per_base'"),
         ({"head": {"tasks": {"a": {"kindd": "regression"}}}}, "tasks.a.kindd: unknown key; did you mean 'kind'"),
         ({"head": {"kind": "multi_task"}}, "a multi-task head has no tasks"),
-        ({"model_type": "bert"}, "model_type 'bert' is unknown"),
+        ({"model_type": "caduceus"}, "model_type 'caduceus' is unknown"),
         ({"model_type": []}, "is unknown"),
         ({"head": {**whole["head"], "kind": "masked_lm"}}, "a causal shell has the head causal_lm"),
         ({"format_version": 2}, "upgrade genomelm"),
