@@ -1,6 +1,7 @@
 """The promoter benchmark: its tables, its split, and where it says that sites lie."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +20,11 @@ from genomelm.bench.promoters import (
 )
 from genomelm.errors import InputError
 from genomelm.interpret.known_sites import locate
+from genomelm.models.config import read_model_file
 from genomelm.seq.alphabet import reverse_complement
+from genomelm.settings import read_config
 
+ROOT = Path(__file__).parents[2]
 SITE = "TGTGAGCTAACTCACA"
 COUNT = 40
 APART = 1000
@@ -115,3 +119,9 @@ def test_the_command_writes_checks_of_models_and_nulls(data, tmp_path):
     assert len(found["auroc"]) == 2
     assert found["checks"]["signal"]["distinguishable"] is False
     assert "real" not in found["checks"]["shuffled_sequence"]
+
+
+def test_the_settings_of_the_repository_name_a_model():
+    config = read_config(PromoterConfig, ROOT / "configs/bench/promoters.yaml")
+    assert read_model_file(ROOT / config.model).shell.objective == "masked"  # a promoter's boxes lie on both sides
+    assert len(config.seeds) == 3
