@@ -1,5 +1,6 @@
 """A small genome and randomly initialised models, for every room that runs a whole model."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,14 @@ from genomelm.seq.alphabet import encode
 SHELL = {"local_width": 16, "local_heads": 2, "width": 16, "kmers": [2, 3], "encoder_layers": 1, "decoder_layers": 1}
 BACKBONE = {"layers": 1, "hidden": 16}
 MASKED = {**SHELL, "objective": "masked", "window": 3}
+
+
+@pytest.fixture(autouse=True)
+def log_lines_reach_the_test() -> None:
+    """Undo what a command that ran in this process did to the package's logger."""
+    logger = logging.getLogger("genomelm")
+    logger.handlers, logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

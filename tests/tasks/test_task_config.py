@@ -75,7 +75,7 @@ def test_each_shipped_task_is_named_like_its_file(path):
     assert task.name == path.stem
     assert task.metric == ("auroc" if task.name in ("coding", "genes") else "pearson")
     assert task.kmer_baseline == ("kmer_1_2" if task.alphabet == "protein" else "kmer_1_6")
-    assert task.needs_genome == (task.name in ("coding", "genes")) != task.needs_split
+    assert task.needs_genome == (task.source in ("gff", "bed", "vcf") or task.name in ("coding", "genes"))
 
 
 def test_token_tasks_are_judged_at_every_step_th_base():
