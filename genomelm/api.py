@@ -19,6 +19,7 @@ from genomelm.models.published_folder import is_published
 from genomelm.models.sampling import Sampling
 from genomelm.patching.patcher import Patcher
 from genomelm.runtime import choose_device
+from genomelm.scoring.allele_scorer import parts_of
 from genomelm.scoring.alleles import Window, read_alone
 from genomelm.scoring.assay_window import check_assay_window
 from genomelm.scoring.forward import batch_of, read_windows
@@ -194,6 +195,7 @@ def score_variants(
     window: Interval | None = None,
     strands: str = "model",
     effect: str = "model",
+    outputs: Sequence[str] = (),
     circular: Iterable[str] = (),
 ) -> pd.DataFrame:
     """Score variants against a reference.
@@ -208,23 +210,28 @@ def score_variants(
             two_strands or with `window`.
         effect: model (as above), pseudo_likelihood (masked models; nats), or embedding and embedding_l2 (cosine and
             Euclidean distance of the mean byte states around the change).
+        outputs: names or numbers of those that are scored, of a task head that has several; empty: all.
         circular: contigs whose last base is followed by their first.
 
     Returns:
-        contig, pos, ref, alt, score, status; the score is NaN where the status says why there is none.
+        contig, pos, ref, alt, score, status; the score is NaN where the status says why there is none. Several outputs
+        have a column each in place of score, by the tags of `genomelm score`.
     """
-    scorer = scorer_for(model, width, window, strands, effect=effect)
+    scorer = scorer_for(model, width, window, strands, effect=effect, outputs=outputs)
     listed = _read_vcf(variants) if isinstance(variants, str | Path) else variants
     known = [variant if isinstance(variant, Variant) else Variant(*variant) for variant in listed]
     with Genome(fasta, any_letters=model.alphabet != "dna", circular=circular) as genome:
         if not isinstance(model, PublishedModel):
             check_assay_window(model, genome, window, width)
         pairs = [scorer.pair(genome, variant) for variant in known]
-    scores = np.full(len(pairs), np.nan)
-    scores[[pair.status in SCORED for pair in pairs]] = scorer.score([pair for pair in pairs if pair.status in SCORED])
+    names = [f"{scorer.tag}_{part}" for part in parts_of(scorer)] or ["score"]
+    scores = np.full((len(pairs), len(names)), np.nan)
+    known_scores = scorer.score([pair for pair in pairs if pair.status in SCORED])
+    scores[[pair.status in SCORED for pair in pairs]] = known_scores.reshape(-1, len(names))
     rows = [(v.contig, v.pos, v.ref, v.alt) for v in known]
     table = pd.DataFrame(rows, columns=["contig", "pos", "ref", "alt"])
-    return table.assign(score=scores, status=[pair.status for pair in pairs])
+    own = dict(zip(names, scores.T, strict=True))
+    return table.assign(**own, status=[pair.status for pair in pairs])
 
 
 def saturate(
@@ -235,12 +242,21 @@ def saturate(
     width: int = WIDTH,
     window: Interval | None = None,
     strands: str = "model",
+    output: str | None = None,
 ) -> np.ndarray:
     """Score every substitution of an interval: float64 (l, 4), columns ACGT, read along the interval's strand.
 
     The reference base has 0, and so has a row of N; NaN stands where a substitution got no score. Options as in
-    `score_variants`.
+    `score_variants`; `output` is the one of several that is scored.
+
+    Raises:
+        UsageError: as `score_variants`, or several outputs of which none is chosen.
     """
+    outputs = [] if output is None else [output]
+    scorer = scorer_for(model, width, window, strands, outputs=outputs)
+    if len(scorer.outputs) > 1:
+        names = ", ".join(one.name for one in scorer.outputs)
+        raise UsageError(f"the model has {len(scorer.outputs)} outputs ({names}): choose one, by output")
     place = Interval.parse(interval) if isinstance(interval, str) else interval
     with Genome(fasta) as genome:
         sequence = genome.fetch(Interval(place.contig, place.start, place.end)).upper()
@@ -251,10 +267,10 @@ def saturate(
         for letter in letters
         if base in letters and letter != base
     ]
-    scored = score_variants(model, fasta, variants, width=width, window=window, strands=strands)
+    scored = score_variants(model, fasta, variants, width=width, window=window, strands=strands, outputs=outputs)
     effects = np.zeros((len(sequence), len(letters)))
     rows, columns = scored.pos.to_numpy() - place.start - 1, scored.alt.map(letters.index).to_numpy(int)
-    effects[rows, columns] = scored.score.to_numpy()
+    effects[rows, columns] = scored.iloc[:, 4].to_numpy()  # behind contig, pos, ref and alt
     return effects[::-1, ::-1].copy() if place.strand == "-" else effects
 
 

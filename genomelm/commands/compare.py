@@ -18,7 +18,8 @@ def compare(
     first: Annotated[Path, typer.Argument(metavar="A.vcf.gz", help="Scored VCF or BCF.")],
     second: Annotated[Path, typer.Argument(metavar="B.vcf.gz", help="Scored VCF or BCF.")],
     tag: Annotated[
-        str | None, typer.Option("--tag", help="INFO tag of the score (default: the only one that both files have).")
+        list[str] | None,
+        typer.Option("--tag", help="INFO tag of a score; repeatable (default: all that both files have)."),
     ] = None,
     other_tag: Annotated[str | None, typer.Option("--other-tag", help="That of B, where it is another.")] = None,
     top: Annotated[int, typer.Option("--top", min=0, help="Largest differences to list.")] = 10,
@@ -27,18 +28,27 @@ def compare(
     ] = 1e-4,
     as_json: Json = False,
 ) -> None:
-    """Print records that are missing, statuses and scores that differ; exit 3 unless all is equal."""
-    from genomelm.errors import InputError, UsageError
-    from genomelm.scoring.compare import compare as held_against
+    """Print records that are missing, statuses and scores that differ; exit 3 unless all is equal.
 
-    if other_tag is not None and tag is None:
-        raise UsageError("--other-tag names B's score; name A's with --tag")
+    Several scores, such as those of a model's outputs, are joined by their tags and told one after the other.
+    """
+    from genomelm.errors import InputError, UsageError
+    from genomelm.scoring.compare import compare_all
+
+    if other_tag is not None and len(tag or ()) != 1:
+        raise UsageError("--other-tag names B's score; name A's with one --tag")
     if not math.isfinite(tolerance):
         raise UsageError(f"--tolerance {tolerance} is no distance; use a number such as 1e-4")
     with tempfile.TemporaryDirectory() as scratch:
-        found = held_against(first, second, Path(scratch), tag=tag, other_tag=other_tag, top=top, tolerance=tolerance)
-    typer.echo(json.dumps(found.as_json()) if as_json else "\n".join(_lines(found, first, second)))
-    if not found.equal:
+        options = {"tags": tag or (), "other_tag": other_tag, "top": top, "tolerance": tolerance}
+        found = compare_all(first, second, Path(scratch), **options)
+    equal = all(one.equal for one in found)
+    if as_json:
+        each = [one.as_json() for one in found]
+        typer.echo(json.dumps({"equal": equal, "scores": each} if len(each) > 1 else each[0]))
+    else:
+        typer.echo("\n\n".join("\n".join(_lines(one, first, second)) for one in found))
+    if not equal:
         raise InputError(f"{first} and {second} differ")
 
 

@@ -30,4 +30,4 @@ def merge(
         raise UsageError("--json and -o - would both write to standard output: name a file for one of them")
     found = join(parts, out, table=table, summary=summary)
     text = f"{out}: {found.records_out:,} records of {found.parts} shards"
-    typer.echo(json.dumps(vars(found)) if as_json else text, err=is_stream(out))
+    typer.echo(json.dumps(found.as_json()) if as_json else text, err=is_stream(out))

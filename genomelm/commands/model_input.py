@@ -1,5 +1,6 @@
 """What every command that runs a model does first: threads, device, weights, and their provenance."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ def scorer_of(
     strands: str = "model",
     effect: str = "model",
     task: str | None = None,
+    outputs: Sequence[str] = (),
     patches: Path | None = None,
     other_patches: bool = False,
 ) -> "WindowScorer":
@@ -91,13 +93,13 @@ def scorer_of(
         for name, value in (("--task", task), ("--patches", patches)):
             if value is not None:
                 raise UsageError(f"{name} says nothing to a model of transformers' own: leave it out")
-        return scorer_for(model, width, window, strands, digest, effect)
+        return scorer_for(model, width, window, strands, digest, effect, outputs)
     if patches is not None and genome.circular:
         raise UsageError("--patches go by coordinate and end with their contig: leave --circular out, or the patches")
     model = model.for_task(task)
     use_patches(model, patches, other_patches, genome)
     check_assay_window(model, genome, window, width)
-    return scorer_for(model, width, window, strands, digest, effect)
+    return scorer_for(model, width, window, strands, digest, effect, outputs)
 
 
 def refuse_pickle(path: Path) -> None:

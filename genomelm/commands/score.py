@@ -51,7 +51,11 @@ def score(
         Path | None, typer.Option("--arrays", help="--saturate: an .npz with an array (l, 4) of scores an interval.")
     ] = None,
     bigwig: Annotated[
-        Path | None, typer.Option("--bigwig", help="--saturate: a .bw with the mean of each base's three scores.")
+        Path | None,
+        typer.Option(
+            "--bigwig",
+            help="--saturate: a .bw with the mean of each base's three scores; of several outputs a NAME.TAG.bw each.",
+        ),
     ] = None,
     explain: Annotated[
         str | None,
@@ -77,6 +81,17 @@ def score(
     ] = "flag",
     samples: Annotated[
         Path | None, typer.Option("--samples", help="File of sample names, one a line, whose columns are kept.")
+    ] = None,
+    haplotypes: Annotated[
+        str | None,
+        typer.Option(
+            "--haplotypes",
+            metavar="SAMPLE",
+            help="Make the sample's phased changes around a variant in both alleles: on the haplotype that carries the "
+            "allele, those of its phase set (PS) and the homozygous ones; the mean of the haplotypes where it is "
+            "homozygous; the homozygous ones alone where the sample does not carry it, or without phase. The name "
+            "goes into outputs with the command.",
+        ),
     ] = None,
     shard: Annotated[
         str | None, typer.Option("--shard", help="i/n: the i-th of n shares of the records, for `genomelm merge`.")
@@ -113,7 +128,11 @@ def score(
     ] = "model",
     background: Annotated[
         Path | None,
-        typer.Option("--background", help="Folder of `genomelm background`: adds each score's percentile, GLM_PCTL."),
+        typer.Option(
+            "--background",
+            help="Folder of `genomelm background`: adds each score's percentile, GLM_PCTL (of several outputs "
+            "GLM_<TASK>_<OUTPUT>_PCTL).",
+        ),
     ] = None,
     strands: Annotated[
         str,
@@ -125,6 +144,13 @@ def score(
     ] = "model",
     forward_only: Annotated[bool, typer.Option("--forward-only", help="The same as --strands forward.")] = False,
     task: Annotated[str | None, typer.Option("--task", help="Task of a model that has several.")] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            help="Name or number (from 0) of an output of a head that has several; repeatable (default: all).",
+        ),
+    ] = None,
     alphabet: Alphabet = None,
     circular: Circular = None,
     on_ref_mismatch: Annotated[
@@ -146,8 +172,8 @@ def score(
 
     A language model gives GLM_LLR, log p(alternative) - log p(reference) in nats, a masked one with the bases that
     change hidden; a task model gives GLM_<TASK>, its prediction for the alternative minus the one for the reference,
-    or, if it was trained on variant effects, its output for the pair. An allele without a score has '.' and a reason in
-    GLM_STATUS.
+    or, if it was trained on variant effects, its output for the pair; each of several outputs, as of tissues or assays,
+    as GLM_<TASK>_<OUTPUT>. An allele without a score has '.' and a reason in GLM_STATUS.
     """
     from genomelm.commands.model_input import located, open_any_model, opened_reference, scorer_of
     from genomelm.commands.progress import progress
@@ -159,11 +185,12 @@ def score(
         show_explanation,
     )
     from genomelm.errors import UsageError
+    from genomelm.scoring.allele_scorer import parts_of
     from genomelm.scoring.annotate import annotate
     from genomelm.scoring.background import ScoreBackground
     from genomelm.scoring.samples import read_names
     from genomelm.scoring.saturate import saturate as write_substitutions
-    from genomelm.scoring.saturation_files import read_effects, write_arrays, write_track
+    from genomelm.scoring.saturation_files import write_effects
     from genomelm.scoring.self_test import self_test
     from genomelm.scoring.shard import Shard
     from genomelm.scoring.source import is_stream
@@ -185,6 +212,10 @@ def score(
         raise UsageError("--json and -o - would both write to standard output: name a file, or give --summary")
     if gff is not None and table is None and explain is None:
         raise UsageError("--gff adds columns to the table: give --table too")
+    if haplotypes is not None and variants is None:
+        raise UsageError("--haplotypes reads a sample's genotypes in a VCF: give one, not --saturate or --explain")
+    if haplotypes is not None and patches is not None:
+        raise UsageError("--haplotypes moves bases, and --patches go by coordinate: leave one of them out")
     share = None if shard is None else Shard.parse(shard)
     alleles = _alleles(batch_size)
     names = None if samples is None else read_names(samples)
@@ -192,6 +223,7 @@ def score(
     if of_table:
         refuse_for_table(
             **{"--table": table, "--regions": regions, "--samples": samples, "--shard": shard, "--cache": cache},
+            **{"--haplotypes": haplotypes},
             **{"--resume": resume, "--sort": sort, "--gff": gff, "--background": background},
         )
     loaded, digest = open_any_model(model, device, require_gpu, threads, alphabet)
@@ -211,6 +243,7 @@ def score(
         scorer = scorer_of(
             *(loaded, digest, genome),
             **{"width": width, "window": fixed, "strands": strands, "effect": effect, "task": task},
+            **{"outputs": output or ()},
             **{"patches": patches, "other_patches": other_patches},
         )
         if explain is not None:
@@ -235,6 +268,7 @@ def score(
                 regions=selected,
                 outside=outside,
                 samples=names,
+                haplotypes=haplotypes,
                 shard=share,
                 resume=resume,
                 sort=sort,
@@ -246,11 +280,8 @@ def score(
                 progress=update,
             )
         if arrays or bigwig:
-            effects = read_effects(out, Tags.named(scorer.tag, prefix).score, genome, places)
-            if arrays:
-                write_arrays(arrays, effects, found.provenance)
-            if bigwig:
-                write_track(bigwig, effects, genome, found.provenance)
+            tags = Tags.named(scorer.tag, prefix, parts_of(scorer))
+            write_effects(out, tags, genome, places, found.provenance, arrays=arrays, bigwig=bigwig)
     if found.alleles and found.statuses.get("CONTIG_MISSING") == found.alleles:
         log.warning(
             "%s and %s share no contig: is this the reference that the variants were called on?", source, reference

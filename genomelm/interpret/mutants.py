@@ -176,7 +176,7 @@ def _of_window(
     # A change is read from the start of its patch on; BOS is byte 0.
     starts = np.flatnonzero(window.marks[:-1]) + 1
     begins = starts[np.searchsorted(starts, bases + 1, side="right") - 1]
-    shared = PrefixPass(model, batch, np.zeros(len(begins), int), begins)
+    shared = PrefixPass(model, batch, np.zeros(len(begins), int), begins, whole=True)
     written = np.append(BOS, window.ids)
     flags = np.append(True, window.marks)
     letters = ALPHABETS[model.alphabet].ids[columns]

@@ -50,9 +50,11 @@ class Block(nn.Module):
         """Return the mixer's state before the first row."""
         return self.mixer.initial_state(batch)
 
-    def extend(self, x: torch.Tensor, rows: Rows, state: Any) -> tuple[torch.Tensor, Any]:
-        """Map the k rows (b, k, D) that follow those behind `state`; return them and the state after them."""
+    def extend(self, x: torch.Tensor, rows: Rows, state: Any, last: int | None = None) -> tuple[torch.Tensor, Any]:
+        """Map the k rows (b, k, D) that follow those behind `state`; return them, or the `last`, and the state."""
         mixed, state = self.mixer.extend(self.mixer_norm(x), rows, state)
+        if last is not None:
+            x, mixed = (part[:, part.shape[1] - last :] for part in (x, mixed))
         return self._joined(x, mixed), state
 
     def _joined(self, x: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
@@ -120,21 +122,22 @@ class Backbone(nn.Module):
             raise UsageError("merged rows cannot be decoded one by one: use a model whose merge.where is none")
         return tuple(block.initial_state(batch) for block in self.blocks)
 
-    def extend(self, x: torch.Tensor, rows: Rows, state: tuple) -> tuple[torch.Tensor, tuple]:
+    def extend(self, x: torch.Tensor, rows: Rows, state: tuple, last: int | None = None) -> tuple[torch.Tensor, tuple]:
         """Map rows that follow those behind `state`: the same as `forward` in one go, in any cuts.
 
         Args:
             x: (b, k, D), k >= 1, without padding.
             rows: geometry of these k rows.
             state: from `initial_state` or an earlier call.
+            last: how many of the rows are wanted, the last ones; None: all.
 
         Returns:
-            y: (b, k, D).
+            y: (b, k, D), or (b, last, D).
             state: after the last row.
         """
         after = []
-        for block, part in zip(self.blocks, state, strict=True):
-            x, part = block.extend(x, rows, part)
+        for number, (block, part) in enumerate(zip(self.blocks, state, strict=True), 1):
+            x, part = block.extend(x, rows, part, last if number == len(self.blocks) else None)
             after.append(part)
         return self.norm(x), tuple(after)
 

@@ -35,12 +35,13 @@ class StateBlock(Block):
         """Return the states of mixer and MLP before the first row."""
         return self.mixer.initial_state(batch), self.mlp.initial_state(batch)
 
-    def extend(self, x: torch.Tensor, rows: Rows, state: tuple) -> tuple[torch.Tensor, tuple]:
-        """Map the k rows (b, k, D) that follow those behind `state`; return them and the state after them."""
+    def extend(self, x: torch.Tensor, rows: Rows, state: tuple, last: int | None = None) -> tuple[torch.Tensor, tuple]:
+        """Map the k rows (b, k, D) that follow those behind `state`; return them, or the `last`, and the state."""
         mixed, of_mixer = self.mixer.extend(self.mixer_norm(x), rows, state[0])
         x = x + mixed
         more, of_mlp = self.mlp.extend(self.mlp_norm(x), rows, state[1])
-        return x + more, (of_mixer, of_mlp)
+        y = x + more
+        return y if last is None else y[:, y.shape[1] - last :], (of_mixer, of_mlp)
 
 
 def gryphon_blocks(shell: ShellConfig, positions: PositionConfig, config: GryphonBackboneConfig) -> list[Block]:

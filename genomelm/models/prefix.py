@@ -28,16 +28,21 @@ class PrefixPass:
     """The rows of a batch, read once.
 
     Attributes:
-        states: (b, l, d) byte states, as the model's hidden_states.
+        first: the first byte whose state is given.
+        states: (b, l - first, d) byte states, as the model's hidden_states.
     """
 
-    def __init__(self, model: GenomeModel, batch: Batch, rows: np.ndarray, begins: np.ndarray) -> None:
+    def __init__(
+        self, model: GenomeModel, batch: Batch, rows: np.ndarray, begins: np.ndarray, whole: bool = False
+    ) -> None:
         """Read the batch.
 
         Args:
             model: a causal model for which `models.stream.why_not_streamed` finds no reason.
             batch: on the model's device.
             rows, begins: (n,) int64, rows and bytes near which ends will begin: there they are quickest to read.
+            whole: whether ends may begin, and states are wanted, before the first of `begins` too. What is before it
+                is otherwise read only as far as it says something of later bytes.
         """
         self._shell = shell = model.shell
         patches = Patches.from_starts(batch.starts, batch.mask)
@@ -49,12 +54,17 @@ class PrefixPass:
         values = None if shell.structure is None else shell.structure.values(shell.weights(batch.ids))
         self._pooled = _pooled(shell, x, patches, values)
         self._rows = Rows(patches.first_byte(), patches.lengths())
+        self.first = 0 if whole else int(begins.min())
+        self._decoded = max(self.first - sum(layer.conv.reach for layer in shell.decoder), 0)
         states = self._run(self._order[rows, begins])
         states = torch.cat([shell.reading.null.expand(len(states), 1, -1).to(states.dtype), states], 1)
         key, value = shell.reading.keys(states, F.pad(self._rows.places, (1, 0)))
         self._read = torch.stack([key, value], 2)  # (b, 1 + p, 2, h, d)
-        x = x + shell.reading.attend(x, patches.places, key, value, patches.newest)
-        self.states = shell.norm(self._through(shell.decoder, x))
+        later = slice(self._decoded, None)
+        x = x[:, later]
+        x = x + shell.reading.attend(x, patches.places[later], key, value, patches.newest[:, later])
+        # The layers have zeros before their first byte; that is as many bytes before `first` as they reach.
+        self.states = shell.norm(self._through(shell.decoder, x)[:, self.first - self._decoded :])
 
     def ends(
         self,
@@ -104,7 +114,7 @@ class PrefixPass:
         newest = patches.newest + torch.from_numpy(known).to(device)[:, None]
         key, value = torch.cat([null, read], 1).unbind(2)
         x = x + shell.reading.attend(x, here, key, value, newest)
-        return shell.norm(self._extended(shell.decoder, len(shell.encoder), x, of, begin))
+        return shell.norm(self._extended(shell.decoder, len(shell.encoder), x, of, begin - self._decoded))
 
     def _through(self, layers: nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
         for layer in layers:
@@ -134,8 +144,13 @@ class PrefixPass:
         return x, values
 
     def _run(self, wanted: np.ndarray) -> torch.Tensor:
-        """Run the backbone over all patches, and keep its state before or a little before the wanted ones (n,)."""
+        """Run the backbone over all patches, and keep its state before or a little before the wanted ones (n,).
+
+        Returns:
+            (b, p, D); zeros where no byte from `_decoded` on reads them.
+        """
         backbone, (rows, count) = self._shell.backbone, self._pooled.shape[:2]
+        read = int(self._order[:, self._decoded].min()) - self._shell.reading.window  # the first patch
         # Ends run patches again from the kept state before them: few states are many patches, many states many calls.
         apart = math.sqrt(2 * CALL * (np.ptp(wanted) + 1) / len(wanted))
         kept = [0]
@@ -146,8 +161,10 @@ class PrefixPass:
         for begin, end in zip(kept, [*kept[1:], count], strict=True):
             self._states[begin] = state
             part = Rows(self._rows.places[:, begin:end], self._rows.lengths[:, begin:end])
-            y, state = backbone.extend(self._pooled[:, begin:end], part, state)
-            found.append(y)
+            size = end - begin
+            last = min(max(end - read, 0), size)
+            y, state = backbone.extend(self._pooled[:, begin:end], part, state, last)
+            found.append(F.pad(y, (0, 0, size - last, 0)))
         return torch.cat(found, 1)
 
     def _continued(self, pooled: torch.Tensor, geometry: Rows, rows: np.ndarray, before: np.ndarray) -> torch.Tensor:

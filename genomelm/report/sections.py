@@ -100,28 +100,30 @@ def flat_numbers(value: dict, prefix: str = "") -> dict[str, float | str]:
 
 
 def variants(results: Results, top: int) -> list[dict]:
-    """Return one entry a scored file: status counts, score distribution and the `top` largest |scores|."""
+    """Return one entry a scored file, or an output of one: status counts, distribution and `top` largest |scores|."""
     found = []
     for name, part in results.scores.items():
         counts = status_counts(part)
         path = results.root / "score" / f"{name}.tsv"
-        distribution, rows = read_scores(path, top) if path.is_file() else (None, [])
-        found.append(
-            {
-                "name": name,
-                "missing": part.reason or ("" if path.is_file() else f"score/{name}.tsv is missing"),
-                "statuses": counts,
-                "metrics": flat_numbers({k: v for k, v in (part.data or {}).items() if k != "statuses"}),
-                "warnings": [w for w in part.optional("warnings") or [] if isinstance(w, str)],
-                "distribution": distribution,
-                "top": rows,
-            }
-        )
+        outputs = [tag for tag in part.optional("outputs") or [] if isinstance(tag, str)]
+        for column in outputs or ["score"]:
+            distribution, rows = read_scores(path, top, column) if path.is_file() else (None, [])
+            found.append(
+                {
+                    "name": f"{name}: {column}" if outputs else name,
+                    "missing": part.reason or ("" if path.is_file() else f"score/{name}.tsv is missing"),
+                    "statuses": counts,
+                    "metrics": flat_numbers({k: v for k, v in (part.data or {}).items() if k != "statuses"}),
+                    "warnings": [w for w in part.optional("warnings") or [] if isinstance(w, str)],
+                    "distribution": distribution,
+                    "top": rows,
+                }
+            )
     return found
 
 
-def read_scores(path: Path, top: int, bins: int = 40) -> tuple[dict | None, list[dict]]:
-    """Read a score table once.
+def read_scores(path: Path, top: int, column: str = "score", bins: int = 40) -> tuple[dict | None, list[dict]]:
+    """Read a column of a score table once.
 
     Returns:
         ({"n", "mean", "sd", "low", "high", "edges", "counts"}, top rows by |score|); low and high are the central
@@ -131,7 +133,7 @@ def read_scores(path: Path, top: int, bins: int = 40) -> tuple[dict | None, list
     best: list[tuple[float, int, dict]] = []
     for number, row in enumerate(read_table(path)):
         try:
-            score = float(row.get("score") or "nan")
+            score = float(row.get(column) or "nan")
         except ValueError:
             continue
         if not math.isfinite(score):

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from genomelm.errors import InputError, UsageError
 from genomelm.files import digest_of, output_lock, provenance, sha256
-from genomelm.scoring.allele_scorer import AlleleScorer
+from genomelm.scoring.allele_scorer import AlleleScorer, descriptions_of, outputs_of, parts_of
 from genomelm.scoring.cache import score_cache
 from genomelm.scoring.contigs import ContigMap, check_lengths
 from genomelm.scoring.gene_regions import GeneRegions
+from genomelm.scoring.haplotypes import haplotype_scorer
 from genomelm.scoring.header import output_header
 from genomelm.scoring.identity import reference_facts, run_identity
 from genomelm.scoring.mismatch import MismatchTally
@@ -56,6 +57,7 @@ def annotate(
     regions: Sequence[Interval] | None = None,
     outside: str = "flag",
     samples: Sequence[str] | None = None,
+    haplotypes: str | None = None,
     shard: Shard | None = None,
     resume: bool = False,
     sort: bool = False,
@@ -82,6 +84,8 @@ def annotate(
         regions: only records that overlap these are scored.
         outside: what becomes of the others: flag (they pass through as NOT_SELECTED) or drop.
         samples: names of the samples whose columns are kept; None: all, byte for byte.
+        haplotypes: name of a sample whose phased neighbouring changes are made in both alleles, as `HaplotypeScorer`
+            says.
         shard: the share of the records that is scored and written; `merge` joins shares.
         resume: keep finished parts in OUT.parts, and go on behind those that an earlier run left there.
         sort: put the records in order first, if they are not.
@@ -102,7 +106,8 @@ def annotate(
     out, table = Path(out), None if table is None else Path(table)
     refuse_collisions(vcf_in, genome.path, out, table, summary)
     _check_options(batch_size, outside, resume, gff, out, table)
-    tags = Tags.named(scorer.tag, prefix)
+    tags = Tags.named(scorer.tag, prefix, parts_of(scorer))
+    outputs = tags.scores if tags.several else ()
     with contextlib.ExitStack() as stack:
         if not is_stream(out):
             stack.enter_context(output_lock(out))
@@ -118,6 +123,12 @@ def annotate(
             reader = sorted_source(reader, scratch)
             found = dataclasses.replace(found, is_sorted=True)
         contigs = ContigMap(genome, reader.header)
+        if haplotypes is not None:
+            if not found.is_sorted:
+                raise UsageError(f"{reader.path} is not sorted, and --haplotypes takes neighbours in order: add --sort")
+            made = haplotype_scorer(scorer, reader, genome, contigs, haplotypes, scratch)
+            scorer, note = stack.enter_context(made)
+            notes.append(note)
         selection = None if regions is None else Selection(regions, genome)
         header, shorten = reader.header, None
         if samples is not None:
@@ -140,6 +151,7 @@ def annotate(
                 *(scorer, tags, genome, background, regions, samples),
                 **{"outside": outside, "on-ref-mismatch": on_ref_mismatch, "overwrite-info": overwrite_info},
                 **{"sort": sort, "batch-size": batch_size},
+                **({} if haplotypes is None else {"haplotypes": digest_of([haplotypes])}),
             )
             source = sha256(given)
             folder = Path(f"{out}.parts") if resume else scratch / "parts"
@@ -148,9 +160,11 @@ def annotate(
             if shard:
                 place = (shard, first, end, found.records, pools.counts.dropped)
                 settings = {name: digest_of(value)[:8] for name, value in identity.items()}
-                statement = Statement(tags.score, *place, source, digest_of(identity), tally.counts, settings).line()
+                run = (source, digest_of(identity), tally.counts, settings, outputs)
+                statement = Statement(tags.scores[0], *place, *run).line()
         lacking = _undeclared(found, contigs, genome)
-        output.write(output_header(header, tags, replaced, lacking, scorer.description, facts, percentile, statement))
+        about = (descriptions_of(scorer), facts, percentile, statement, [one.name for one in outputs_of(scorer)])
+        output.write(output_header(header, tags, replaced, lacking, *about))
         with score_table(table, facts, tags, contigs, percentile, genes) as rows:
             written = _write(parts.texts() if parts else scan.texts(), output, rows)
             _check_counts(reader, out, pools.counts, end - first, written)
@@ -162,7 +176,7 @@ def annotate(
     notes += _output_notes(found, selection, index, is_stream(out))
     for note in notes:
         log.warning("%s", note)
-    result = Summary.of(pools.counts, written, on_ref_mismatch, scan.seconds, out, index, table, notes, facts)
+    result = Summary.of(pools.counts, written, on_ref_mismatch, scan.seconds, out, index, table, notes, facts, outputs)
     if summary is not None:
         result.write(summary)
     return result

@@ -9,7 +9,7 @@ import numpy as np
 from genomelm.errors import InputError, IntegrityError, UsageError
 from genomelm.files import atomic_directory, check_folder, provenance, read_json, write_json
 from genomelm.runtime import counter_seed
-from genomelm.scoring.allele_scorer import AlleleScorer
+from genomelm.scoring.allele_scorer import AlleleScorer, parts_of
 from genomelm.scoring.identity import reference_facts
 from genomelm.seq.alphabet import reverse_complement
 from genomelm.seq.genome import Genome
@@ -164,25 +164,30 @@ def make_background(
         raise UsageError(f"{per_class} variants a class are too few; give 1 or more")
     check_folder(out, ("scores.npz", "background.json"))
     pairs = (draw or random_variants)(genome, per_class, seed, lambda variant: scorer.pair(genome, variant))
-    scores: dict[str, list[float]] = {}
+    scores: dict[str, list] = {}
     for first in range(0, len(pairs), POOL):
         pool = pairs[first : first + POOL]
         for pair, score in zip(pool, scorer.score(pool), strict=True):
-            if np.isfinite(score):
-                scores.setdefault(variant_class(pair), []).append(float(score))
+            if np.isfinite(score).all():
+                scores.setdefault(variant_class(pair), []).append(score)
         if progress:
             progress(min(first + POOL, len(pairs)), len(pairs))
     counts = {name: len(scores[name]) for name in sorted(scores)}
-    facts = {"tag": scorer.tag, "per_class": per_class, "seed": seed, "classes": counts}
+    outputs = {"outputs": parts_of(scorer)} if parts_of(scorer) else {}
+    facts = {"tag": scorer.tag, **outputs, "per_class": per_class, "seed": seed, "classes": counts}
     made_by = provenance(**reference_facts(genome), **scorer.provenance)
     with atomic_directory(out) as folder:
-        np.savez(folder / "scores.npz", **{name: np.sort(values) for name, values in scores.items()})
+        np.savez(folder / "scores.npz", **{name: np.sort(values, 0) for name, values in scores.items()})
         write_json(folder / "background.json", {**facts, "provenance": made_by})
     return counts
 
 
 class ScoreBackground:
     """Scores of random variants, by class.
+
+    Args:
+        scores: float64 (m,) of each class, sorted; of k outputs (m, k), each sorted by itself.
+        facts: of the folder.
 
     Attributes:
         provenance: which background it is, for the header of what it is used on.
@@ -208,7 +213,8 @@ class ScoreBackground:
             theirs = {"tag": facts["tag"], **facts["provenance"]}
             with np.load(path / "scores.npz", allow_pickle=False) as stored:
                 scores = {name: stored[name] for name in facts["classes"]}
-            cls._check_whole(scores, facts["classes"])
+            held = facts.get("outputs", [])
+            cls._check_whole(scores, facts["classes"], held)
             found = cls(scores, facts)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IntegrityError(f"{path} is not a whole background ({error}): make it again") from None
@@ -219,12 +225,20 @@ class ScoreBackground:
                     f"{path} is of another {name} ({theirs.get(name)}, and this run has {value}): make a background "
                     "for this one with `genomelm background`"
                 )
-        return found
+        wanted = parts_of(scorer)
+        if lacking := [name for name in wanted if name not in held]:
+            raise UsageError(
+                f"{path} holds no scores of output {', '.join(lacking)} (it has {', '.join(held) or 'none'}): make a "
+                "background for this model with `genomelm background`"
+            )
+        columns = [held.index(name) for name in wanted]
+        return cls({name: values[:, columns] for name, values in scores.items()}, facts) if wanted else found
 
     @staticmethod
-    def _check_whole(scores: Mapping[str, np.ndarray], counts: Mapping[str, int]) -> None:
+    def _check_whole(scores: Mapping[str, np.ndarray], counts: Mapping[str, int], outputs: Sequence[str]) -> None:
         for name, values in scores.items():
-            if values.shape != (counts[name],) or not np.isfinite(values).all() or (np.diff(values) < 0).any():
+            shape = (counts[name], *([len(outputs)] if outputs else []))
+            if values.shape != shape or not np.isfinite(values).all() or (np.diff(values, axis=0) < 0).any():
                 raise ValueError(f"class {name} does not hold {counts[name]} sorted numbers")
 
     def percentiles(self, pairs: Sequence[AllelePair], scores: np.ndarray) -> np.ndarray:
@@ -232,15 +246,23 @@ class ScoreBackground:
 
         Args:
             pairs: scored variants.
-            scores: float64 (n,), NaN where there is none.
+            scores: float64 (n,), NaN where there is none; (n, k) of k outputs.
 
         Returns:
-            float64 (n,) in 0..100; NaN where there is no score, or no background of the class.
+            float64 of their shape in 0..100; NaN where there is no score, or no background of the class.
         """
-        found = np.full(len(pairs), np.nan)
-        for number, (pair, score) in enumerate(zip(pairs, scores, strict=True)):
-            values = self._scores.get(variant_class(pair)) if np.isfinite(score) else None
-            if values is not None:
-                below, upto = (np.searchsorted(values, score, side=side) for side in ("left", "right"))
-                found[number] = 50.0 * (below + upto) / len(values)
-        return found
+        if scores.ndim == 2:
+            classes = [{name: rows[:, c] for name, rows in self._scores.items()} for c in range(scores.shape[1])]
+            return np.stack([_percentiles(classes[c], pairs, scores[:, c]) for c in range(scores.shape[1])], 1)
+        return _percentiles(self._scores, pairs, scores)
+
+
+def _percentiles(background: Mapping[str, np.ndarray], pairs: Sequence[AllelePair], scores: np.ndarray) -> np.ndarray:
+    """Return the percentiles of one score, float64 (n,)."""
+    found = np.full(len(pairs), np.nan)
+    for number, (pair, score) in enumerate(zip(pairs, scores, strict=True)):
+        values = background.get(variant_class(pair)) if np.isfinite(score) else None
+        if values is not None:
+            below, upto = (np.searchsorted(values, score, side=side) for side in ("left", "right"))
+            found[number] = 50.0 * (below + upto) / len(values)
+    return found

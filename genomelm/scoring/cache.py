@@ -16,7 +16,7 @@ from pathlib import Path
 
 from genomelm.errors import IntegrityError, ResourceError, UsageError
 from genomelm.files import digest_of
-from genomelm.scoring.allele_scorer import AlleleScorer
+from genomelm.scoring.allele_scorer import AlleleScorer, parts_of
 from genomelm.scoring.identity import reference_facts
 from genomelm.seq.genome import Genome
 from genomelm.seq.window import AllelePair
@@ -29,17 +29,26 @@ _READ = [field.name for field in dataclasses.fields(AllelePair) if field.name no
 class ScoreCache:
     """Looks scores up and keeps new ones. A score that is not finite is not kept.
 
+    Args:
+        path: of the file.
+        connection: to it.
+        outputs: what stands for each of several outputs in tags; each has a key of its own, so that runs which chose
+            others find it.
+
     Attributes:
         found: alleles whose score was there.
         computed: alleles that had to be scored.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, outputs: Sequence[str] = ()) -> None:
         self._path, self._connection = path, connection
+        self._several = bool(outputs)
+        self._ends = [hashlib.blake2b(part.encode(), digest_size=8).digest() for part in outputs] or [b""]
         self.found = self.computed = 0
 
-    def scores(self, pairs: list[AllelePair], compute: Callable[[list[AllelePair]], list[float]]) -> list[float]:
-        """Return one score a pair; `compute` is called once with those that are not there.
+    def scores(self, pairs: list[AllelePair], compute: Callable[[list[AllelePair]], list]) -> list:
+        """Return one score a pair, or a list of several outputs' scores; `compute` is called once with the pairs that
+        are not there.
 
         Raises:
             ResourceError: another process holds the file for too long.
@@ -55,23 +64,33 @@ class ScoreCache:
         self.computed += len(new)
         self.found += len(pairs) - len(new)
         with _explained(self._path), self._connection:
-            kept = [(key, score) for key, score in new.items() if math.isfinite(score)]
+            rows = [(key, score if self._several else [score]) for key, score in new.items()]
+            kept = [pair for key, row in rows if all(map(math.isfinite, row)) for pair in self._keyed(key, row)]
             self._connection.executemany("INSERT OR IGNORE INTO scores VALUES (?, ?)", kept)
         known |= new
         return [known[key] for key in keys]
 
-    def _look_up(self, keys: Sequence[bytes]) -> dict[bytes, float]:
+    def _keyed(self, key: bytes, row: Sequence[float]) -> Iterator[tuple[bytes, float]]:
+        """Yield the key of each output of a pair, with its score."""
+        return ((key + end, score) for end, score in zip(self._ends, row, strict=True))
+
+    def _look_up(self, keys: Sequence[bytes]) -> dict[bytes, float | list[float]]:
+        """Return the scores of pairs; one that lacks a score of an output is not there."""
         known: dict[bytes, float] = {}
-        for start in range(0, len(keys), _AT_ONCE):
-            some = keys[start : start + _AT_ONCE]
+        wanted = [key + end for key in keys for end in self._ends]
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
             marks = ",".join("?" * len(some))
             known.update(self._connection.execute(f"SELECT key, score FROM scores WHERE key IN ({marks})", some))
-        return known
+        if not self._several:
+            return known
+        rows = {key: [known.get(key + end) for end in self._ends] for key in keys}
+        return {key: row for key, row in rows.items() if None not in row}
 
 
 def pair_key(pair: AllelePair) -> bytes:
     """Return 16 bytes that stand for everything that a scorer reads of a pair."""
-    read = [getattr(pair, name) for name in _READ]
+    read = [getattr(one, name) for one in (pair, *getattr(pair, "haplotypes", ())) for name in _READ]
     return hashlib.blake2b(repr(read).encode(), digest_size=16).digest()
 
 
@@ -99,7 +118,7 @@ def score_cache(folder: Path | None, scorer: AlleleScorer, genome: Genome) -> It
             connection.execute("CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, score REAL) WITHOUT ROWID")
             connection.execute("CREATE TABLE IF NOT EXISTS facts (text TEXT PRIMARY KEY)")
             connection.execute("INSERT OR IGNORE INTO facts VALUES (?)", [json.dumps(facts, sort_keys=True)])
-        yield ScoreCache(path, connection)
+        yield ScoreCache(path, connection, parts_of(scorer))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ side by side: memory holds what one of them has and the other has not had yet.
 import heapq
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count, zip_longest
 from pathlib import Path
@@ -22,6 +22,8 @@ TOP = 10
 
 Key = tuple[bytes, bytes, bytes, bytes]
 Value = tuple[str, float | None]
+Values = list[Value]
+"""A status and a score an allele; empty where a record has none."""
 
 
 @dataclass(frozen=True)
@@ -92,71 +94,118 @@ def compare(
     top: int = TOP,
     tolerance: float = TOLERANCE,
 ) -> Comparison:
-    """Compare the scores of two outputs of `genomelm score`.
+    """Compare one score of two outputs of `genomelm score`.
 
     Args:
-        scratch: folder for copies of BCF files and of standard input.
         tag: INFO tag of the score; None: the only one that both files have.
         other_tag: that of the second file, where it is another.
-        top: how many of the largest differences are listed.
-        tolerance: distance up to which scores are equal.
+        scratch, top, tolerance: as those of `compare_all`.
 
     Raises:
         InputError: a file is damaged, or has no such score.
+    """
+    found = compare_all(
+        *(first, second, scratch),
+        **{"tags": [tag] if tag else [], "other_tag": other_tag, "top": top, "tolerance": tolerance},
+    )
+    if len(found) > 1:
+        raise InputError(f"{first} and {second} share {len(found)} scores ({_listed(found)}): say which")
+    return found[0]
+
+
+def compare_all(
+    first: str | Path,
+    second: str | Path,
+    scratch: Path,
+    *,
+    tags: Sequence[str] = (),
+    other_tag: str | None = None,
+    top: int = TOP,
+    tolerance: float = TOLERANCE,
+) -> list[Comparison]:
+    """Compare the scores of two outputs of `genomelm score`, tag by tag, such as those of a model's several outputs.
+
+    Args:
+        scratch: folder for copies of BCF files and of standard input.
+        tags: INFO tags of the scores; empty: all that both files have.
+        other_tag: that of the second file, where it is another; of a single tag.
+        top: how many of the largest differences are listed of each score.
+        tolerance: distance up to which scores are equal.
+
+    Raises:
+        InputError: a file is damaged, or has no such score, or they have none in common.
     """
     folders = [scratch / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
     readers = [open_source(path, folder)[0] for path, folder in zip((first, second), folders, strict=True)]
-    names = _tags(readers, tag, other_tag)
-    tags = [Tags.in_header(reader.header, name, reader.path) for reader, name in zip(readers, names, strict=True)]
-    tally = _Tally(top, tolerance)
-    waiting: tuple[dict[Key, list[list[Value]]], ...] = ({}, {})
-    for pair in zip_longest(*(_records(r, t) for r, t in zip(readers, tags, strict=True))):
-        for side, record in enumerate(pair):
+    pairs = _pairs(readers, tags, other_tag)
+    tallies = [_Tally(top, tolerance) for _ in pairs]
+    read = [
+        _records(reader, [Tags.in_header(reader.header, [pair[side]], reader.path) for pair in pairs])
+        for side, reader in enumerate(readers)
+    ]
+    waiting: tuple[dict[Key, list[list[Values]]], ...] = ({}, {})
+    counts = [0, 0]
+    for both in zip_longest(*read):
+        for side, record in enumerate(both):
             if record is None:
                 continue
             key, values = record
-            tally.records[side] += 1
+            counts[side] += 1
             there = waiting[1 - side].get(key)
             if there is None:
                 waiting[side].setdefault(key, []).append(values)
                 continue
-            tally.add(key, *((values, there.pop(0)) if side == 0 else (there.pop(0), values)))
+            other = there.pop(0)
+            for tally, *own in zip(tallies, *((values, other) if side == 0 else (other, values)), strict=True):
+                tally.add(key, *own)
             if not there:
                 del waiting[1 - side][key]
-    return tally.comparison(names, [sum(map(len, left.values())) for left in waiting])
+    left = [sum(map(len, side.values())) for side in waiting]
+    return [tally.comparison(pair, counts, left) for tally, pair in zip(tallies, pairs, strict=True)]
 
 
-def _tags(readers: list[VcfReader], tag: str | None, other_tag: str | None) -> tuple[str, str]:
-    if tag is not None:
-        return tag, other_tag or tag
-    found = [_scores(reader.header) for reader in readers]
+def _listed(found: Sequence[Comparison]) -> str:
+    return ", ".join(one.tags[0] for one in found)
+
+
+def _pairs(readers: list[VcfReader], tags: Sequence[str], other_tag: str | None) -> list[tuple[str, str]]:
+    """Return the tags that are compared, of both files."""
+    if tags:
+        return [(tag, other_tag or tag) for tag in tags]
+    found = [scores_in(reader.header) for reader in readers]
     shared = [name for name in found[0] if name in found[1]]
-    if len(shared) != 1:
-        pairs = zip(readers, found, strict=True)
-        lists = " and ".join(f"{', '.join(names) or 'no score'} ({reader.path})" for reader, names in pairs)
-        raise InputError(f"the files do not share exactly one score of genomelm: {lists}; say --tag, and --other-tag")
-    return shared[0], shared[0]
+    if not shared:
+        both = zip(readers, found, strict=True)
+        lists = " and ".join(f"{', '.join(names) or 'no score'} ({reader.path})" for reader, names in both)
+        raise InputError(f"the files share no score of genomelm: {lists}; say --tag, and --other-tag")
+    return [(name, name) for name in shared]
 
 
-def _scores(header: Header) -> list[str]:
+def scores_in(header: Header) -> list[str]:
+    """Return the tags of the scores in a file."""
     return [line.fields.get("ID", "") for line in header.structured("genomelm")]
 
 
-def _records(reader: VcfReader, tags: Tags) -> Iterator[tuple[Key, list[Value]]]:
-    """Yield each record's key and its alleles' statuses and scores; [] where it has none."""
-    keys = [tags.score.encode(), tags.status.encode()]
+def _records(reader: VcfReader, tags: Sequence[Tags]) -> Iterator[tuple[Key, list[Values]]]:
+    """Yield each record's key, and its alleles' statuses and scores by each of the tags."""
+    keys = [(one.scores[0].encode(), one.status.encode()) for one in tags]
     for number, line in reader.records():
         contig, pos, _, ref, alts, _, _, info = line.split(b"\t", 8)[:8]
         found = dict(item.partition(b"=")[::2] for item in info.rstrip(b"\r\n").split(b";"))
-        values: list[Value] = []
-        if keys[1] in found:
-            scores, statuses = (found.get(key, b"").split(b",") for key in keys)
-            if not len(scores) == len(statuses) == alts.count(b",") + 1:
-                raise InputError(f"{reader.path}:{number} has not one {tags.score} and one {tags.status} an ALT")
-            values = [(name_of(s), _number(v, reader, number)) for v, s in zip(scores, statuses, strict=True)]
-        yield (contig, pos, ref.upper(), alts.upper()), values
+        record: list[Values] = []
+        for score, status in keys:
+            values: Values = []
+            if status in found:
+                scores, statuses = (found.get(key, b"").split(b",") for key in (score, status))
+                if not len(scores) == len(statuses) == alts.count(b",") + 1:
+                    raise InputError(
+                        f"{reader.path}:{number} has not one {name_of(score)} and one {name_of(status)} an ALT"
+                    )
+                values = [(name_of(s), _number(v, reader, number)) for v, s in zip(scores, statuses, strict=True)]
+            record.append(values)
+        yield (contig, pos, ref.upper(), alts.upper()), record
 
 
 def _number(text: bytes, reader: VcfReader, number: int) -> float | None:
@@ -170,7 +219,6 @@ class _Tally:
     """Adds matched records up."""
 
     def __init__(self, top: int, tolerance: float) -> None:
-        self.records = [0, 0]
         self._top, self._tolerance = top, tolerance
         self._matched = self._alleles = self._unmarked = self._differing = 0
         self._statuses: Counter[str] = Counter()
@@ -179,7 +227,7 @@ class _Tally:
         self._n, self._furthest = 0, 0.0
         self._means, self._squares, self._product = [0.0, 0.0], [0.0, 0.0], 0.0
 
-    def add(self, key: Key, first: list[Value], second: list[Value]) -> None:
+    def add(self, key: Key, first: Values, second: Values) -> None:
         self._matched += 1
         if not first or not second:
             self._unmarked += bool(first) != bool(second)
@@ -214,13 +262,13 @@ class _Tally:
         push = heapq.heappush if len(self._largest) < self._top else heapq.heappushpop
         push(self._largest, (distance, next(self._order), row))
 
-    def comparison(self, tags: tuple[str, str], left: list[int]) -> Comparison:
+    def comparison(self, tags: tuple[str, str], records: list[int], left: list[int]) -> Comparison:
         spread = math.sqrt(self._squares[0] * self._squares[1])
         rows = [row for _, _, row in sorted(self._largest, key=lambda item: (-item[0], -item[1]))]
         known = self._n > 0
         return Comparison(
             tags=tags,
-            records=(self.records[0], self.records[1]),
+            records=(records[0], records[1]),
             matched=self._matched,
             only_first=left[0],
             only_second=left[1],

@@ -12,7 +12,7 @@ from genomelm.scoring.likelihood import LikelihoodScorer
 from genomelm.scoring.pair_scorer import PairScorer, WindowScorer
 from genomelm.scoring.predictions import base_log_probabilities
 from genomelm.scoring.published_scorer import PublishedScorer
-from genomelm.scoring.record import finite
+from genomelm.scoring.record import finite_row
 from genomelm.seq.genome import Genome
 from genomelm.seq.variant import Variant
 from genomelm.seq.window import SCORED, AllelePair
@@ -42,7 +42,7 @@ def explain(scorer: WindowScorer, genome: Genome, variant: Variant) -> dict:
         patch starts, "offset" of the change, "score", and "log_p" of every base of both in nats (language models), or
         "output" of both (task heads). Of a causal model "compared" tells first and last base that count. Models of
         transformers' own have "tokens", their "log_p" (of a masked one, where it is hidden for this score), and
-        "counted", first and last that count.
+        "counted", first and last that count. A head with several outputs has "scores" by their tags, not "score".
     """
     pair = scorer.pair(genome, variant)
     found = {
@@ -50,16 +50,25 @@ def explain(scorer: WindowScorer, genome: Genome, variant: Variant) -> dict:
         "status": pair.status,
         "tag": scorer.tag,
         "description": scorer.description,
-        "score": None,
+        **_named(scorer, None),
         "strands": [],
         "provenance": dict(scorer.provenance),
     }
     if pair.status not in SCORED:
         return found
-    score = finite(float(scorer.score([pair])[0]))
+    score = scorer.score([pair])[0]
     strands = (pair, other_strand(pair)) if scorer.both_strands else (pair,)
-    found |= {"score": score, "strands": [_strand(scorer, strand) for strand in strands]}
-    return found if score is not None else {**found, "status": "NONFINITE"}
+    found |= {**_named(scorer, score), "strands": [_strand(scorer, strand) for strand in strands]}
+    return found if finite_row(np.atleast_1d(score)) else {**found, "status": "NONFINITE"}
+
+
+def _named(scorer: WindowScorer, score: float | np.ndarray | None) -> dict:
+    """Return "score", or "scores" by the tags of several outputs; None where there is none."""
+    row = () if score is None else finite_row(np.atleast_1d(score).tolist()) or ()
+    if not scorer.outputs:
+        return {"score": row[0] if row else None}
+    tags = [f"{scorer.tag}_{output.part}" for output in scorer.outputs]
+    return {"scores": dict(zip(tags, row or [None] * len(tags), strict=True))}
 
 
 def _strand(scorer: WindowScorer, pair: AllelePair) -> dict:
@@ -80,8 +89,7 @@ def _strand(scorer: WindowScorer, pair: AllelePair) -> dict:
 
 
 def _place(scorer: WindowScorer, pair: AllelePair) -> dict:
-    score = finite(scorer.strand_scores([pair])[0])
-    return {"window": str(pair.window), "offset": pair.offset, "score": score}
+    return {"window": str(pair.window), "offset": pair.offset, **_named(scorer, scorer.strand_scores([pair])[0])}
 
 
 def _allele(sequence: str, offset: int, length: int, window: Window) -> dict:
@@ -105,20 +113,24 @@ def _read(scorer: PairScorer, ref: Window, alt: Window) -> list[dict]:
 
 def as_text(found: dict) -> str:
     """Return an explanation as text: the change and what stands near it, base by base, with what they add up to."""
-    score = "." if found["score"] is None else f"{found['score']:.7g}"
-    lines = [f"{found['variant']}  {found['status']}  {found['tag']}={score}", found["description"]]
+    scores = found["scores"] if "scores" in found else {found["tag"]: found["score"]}
+    values = {tag: "." if score is None else f"{score:.7g}" for tag, score in scores.items()}
+    told = " ".join(f"{tag}={value}" for tag, value in values.items())
+    lines = [f"{found['variant']}  {found['status']}  {told}", found["description"]]
     lines += [f"{name}: {value}" for name, value in found["provenance"].items()]
     for strand in found["strands"]:
         lines += ["", *_strand_lines(strand)]
     if len(found["strands"]) > 1:
-        lines += ["", f"mean of {len(found['strands'])} strands: {score}"]
+        lines += ["", f"mean of {len(found['strands'])} strands: {' '.join(values.values())}"]
     return "\n".join(lines) + "\n"
 
 
 def _strand_lines(strand: dict) -> list[str]:
     ref, alt, offset = strand["ref"], strand["alt"], strand["offset"]
     change = f"{ref['allele'] or '-'} to {alt['allele'] or '-'} at base {offset + 1} of the window"
-    lines = [f"{strand['window']}, as it is read: {change}; score {strand['score']:.7g}"]
+    scores = strand["scores"].values() if "scores" in strand else [strand["score"]]
+    values = " ".join("." if score is None else f"{score:.7g}" for score in scores)
+    lines = [f"{strand['window']}, as it is read: {change}; score {values}"]
     last = offset + max(len(ref["allele"]), len(alt["allele"])) + NEAR
     lines += [
         f"{name}  {_patched(allele, max(offset - NEAR, 0), last)}" for name, allele in (("ref", ref), ("alt", alt))

@@ -38,7 +38,7 @@ def run_identity(
     return {
         "genomelm": metadata.version("genomelm"),
         **{key: value for key, value in scorer.provenance.items() if key not in _PLACE},
-        "tag": tags.score,
+        "tag": list(tags.scores) if tags.several else tags.scores[0],
         **reference_facts(genome),
         "background": dict(background.provenance) if background else None,
         "regions": None if regions is None else digest_of([str(region) for region in regions]),

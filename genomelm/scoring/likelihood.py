@@ -171,7 +171,7 @@ def _read_groups(model: GenomeModel, groups: Sequence[dict[tuple, Change]], most
     begins = [change.begin for _, _, change in rows]
     batch = batch_of(model, references)
     read = PrefixPass(model, batch, np.array([row for row, _, _ in rows]), np.array(begins))
-    of_reference = log_probabilities(model, read.states[:, :-1], batch.ids[:, 1:])
+    of_reference = log_probabilities(model, read.states[:, :-1], batch.ids[:, read.first + 1 :])
     # Indels apart from substitutions, and what begins near by together: they share more.
     order = sorted(range(len(rows)), key=lambda i: (rows[i][2].is_indel, begins[i]))
     found: list[dict[tuple, float]] = [{} for _ in groups]
@@ -184,7 +184,7 @@ def _read_groups(model: GenomeModel, groups: Sequence[dict[tuple, Change]], most
         sums = _end_sums(model, read, which, np.array([begins[i] for i in some]), changes)
         for i, total in zip(some, sums, strict=True):
             row, key, change = rows[i]
-            place = slice(change.offset, change.offset + change.count)
+            place = slice(change.offset - read.first, change.offset - read.first + change.count)
             found[row][key] = 0.0 if change.is_same else float(total - of_reference[row, place].sum())
     return found
 

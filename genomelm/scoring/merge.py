@@ -32,6 +32,7 @@ class Merged:
         output, index, table: paths; None where there is none.
         input, run: digests of the scored VCF and of what decided its scores.
         provenance: version, command.
+        outputs: tags of the scores of a model with several outputs.
     """
 
     parts: int
@@ -47,6 +48,11 @@ class Merged:
     input: str
     run: str
     provenance: dict = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+
+    def as_json(self) -> dict:
+        """Return plain JSON values."""
+        return {name: value for name, value in vars(self).items() if name != "outputs" or value}
 
 
 @dataclass(frozen=True)
@@ -89,10 +95,11 @@ def merge(
         first = shares[0]
         check_sums((share.statement.mismatches for share in shares), out)
         order, counts = _Order(), Counter()
-        tags = Tags.in_header(first.reader.header, first.statement.tag, first.path)
+        outputs = first.statement.outputs
+        tags = Tags.in_header(first.reader.header, outputs or [first.statement.tag], first.path, bool(outputs))
         facts = provenance(input=first.statement.source, run=first.statement.run)
         percentile = any(
-            (line.fields.get("ID"), line.fields.get("Source")) == (tags.percentile, SOURCE)
+            (line.fields.get("ID"), line.fields.get("Source")) == (tags.percentiles[0], SOURCE)
             for line in first.reader.header.structured("INFO")
         )
         output.write(without_statement(first.reader.header))
@@ -119,9 +126,10 @@ def merge(
         input=first.statement.source,
         run=first.statement.run,
         provenance=facts,
+        outputs=outputs,
     )
     if summary is not None:
-        write_json(summary, vars(found))
+        write_json(summary, found.as_json())
     return found
 
 
@@ -157,7 +165,13 @@ def _complete(parts: list[_Part]) -> list[_Part]:
     """
     first = parts[0]
     for part in parts[1:]:
-        for name, key in (("input", "source"), ("run", "run"), ("score", "tag"), ("number of records", "records")):
+        for name, key in (
+            ("input", "source"),
+            ("run", "run"),
+            ("score", "tag"),
+            ("outputs", "outputs"),
+            ("number of records", "records"),
+        ):
             one, other = getattr(first.statement, key), getattr(part.statement, key)
             if one != other:
                 what = (key == "run" and _differing(first.statement, part.statement)) or f"{name} ({other} and {one})"

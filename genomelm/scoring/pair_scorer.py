@@ -13,6 +13,7 @@ import numpy as np
 from genomelm.errors import UsageError
 from genomelm.models.model import GenomeModel
 from genomelm.scoring import effects
+from genomelm.scoring.allele_scorer import Output
 from genomelm.scoring.alleles import other_strand
 from genomelm.scoring.strands import reads_both, strands_read
 from genomelm.seq.genome import Genome
@@ -36,11 +37,13 @@ class WindowScorer(abc.ABC):
 
     Attributes:
         provenance: plain facts for headers and summaries.
+        outputs: what is scored, where the model has several outputs; empty of a single score.
     """
 
     tag: str
     description: str
     provenance: Mapping[str, object]
+    outputs: tuple[Output, ...] = ()
 
     def __init__(
         self, alphabet: str, width: int, window: Interval | None, grid: Grid | None, both_strands: bool
@@ -64,15 +67,23 @@ class WindowScorer(abc.ABC):
             return grid_pair(genome, variant, self.grid, self.alphabet)
         return allele_pair(genome, variant, self.width, self.alphabet)
 
+    def readable(self, pair: AllelePair) -> AllelePair:
+        """Return scored windows as they are, or with the status for which they cannot be read."""
+        return pair
+
     def score(self, pairs: Sequence[AllelePair]) -> np.ndarray:
-        """Return float64 (n,), one score a pair. No pair's score depends on the others beyond rounding."""
+        """Return float64 (n,), one score a pair, or (n, k) of k outputs.
+
+        No pair's score depends on the others beyond rounding.
+        """
         read = [strand for pair in pairs for strand in (pair, other_strand(pair))] if self.both_strands else list(pairs)
         scores = np.array(self.strand_scores(read), np.float64)
+        scores = scores.reshape(len(read), len(self.outputs)) if self.outputs else scores
         return effects.strand_average(scores[0::2], scores[1::2]) if self.both_strands else scores
 
     @abc.abstractmethod
-    def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
-        """Return the score of each pair as its windows are written, on one strand."""
+    def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float] | list[np.ndarray]:
+        """Return the score of each pair as its windows are written, on one strand; float64 (k,) of k outputs."""
 
 
 class PairScorer(WindowScorer):

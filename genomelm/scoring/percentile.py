@@ -18,5 +18,7 @@ class Background(Protocol):
     provenance: Mapping[str, object]
 
     def percentiles(self, pairs: Sequence[AllelePair], scores: np.ndarray) -> np.ndarray:
-        """Return float64 (n,) in 0..100 for scores float64 (n,); NaN where there is no score or no such class."""
+        """Return float64 in 0..100 for scores float64 (n,), or (n, k) of k outputs; NaN where there is no score or no
+        such class.
+        """
         ...

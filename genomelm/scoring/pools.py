@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from genomelm.scoring.allele_scorer import AlleleScorer
+from genomelm.scoring.allele_scorer import AlleleScorer, outputs_of
 from genomelm.scoring.cache import ScoreCache
 from genomelm.scoring.mismatch import MismatchTally
 from genomelm.scoring.percentile import Background
-from genomelm.scoring.outputs import outputs_of
 from genomelm.scoring.record import Record, Row, finite, finite_row
 from genomelm.scoring.tags import Tags
 from genomelm.seq.genome import Genome
@@ -119,8 +118,8 @@ class Pools:
 
     def _flush(self, pool: list[Record]) -> bytes:
         pairs = [pair for record in pool for pair in record.pairs if pair.status in SCORED]
-        values = self._scores(pairs) if pairs else np.zeros((0, self._width))
-        found, below = map(finite_row, values.tolist()), iter(self._percentiles(pairs, values))
+        scores = [finite_row(row) for row in self._scores(pairs).tolist()] if pairs else []
+        found, below = iter(scores), iter(self._percentiles(pairs, scores))
         for record in pool:
             if record.pairs:
                 scored = [pair.status in SCORED for pair in record.pairs]
@@ -142,9 +141,10 @@ class Pools:
         assert values.shape == shape, f"scorer gave shape {values.shape} for {len(pairs)} pairs"
         return values.tolist()
 
-    def _percentiles(self, pairs: list[AllelePair], scores: np.ndarray) -> list[Row]:
+    def _percentiles(self, pairs: list[AllelePair], scores: list[Row | None]) -> list[Row]:
         if self._background is None or not pairs:
             return []
-        given = scores if outputs_of(self._scorer) else scores[:, 0]
-        values = np.asarray(self._background.percentiles(pairs, given), np.float64).reshape(scores.shape)
-        return [tuple(map(finite, row)) for row in values.tolist()]
+        none = (None,) * self._width
+        given = np.array([row or none for row in scores], np.float64)
+        values = self._background.percentiles(pairs, given if outputs_of(self._scorer) else given[:, 0])
+        return [tuple(map(finite, row)) for row in np.asarray(values, np.float64).reshape(given.shape).tolist()]

@@ -78,19 +78,21 @@ class PublishedScorer(WindowScorer):
     def pair(self, genome: Genome, variant: Variant) -> AllelePair:
         """Return the windows of a variant; TOO_LONG where an allele's window is longer than the model reads."""
         found = super().pair(genome, variant)
-        if found.status not in SCORED:
-            return found
-        read = self.read(found)
+        return self.readable(found) if found.status in SCORED else found
+
+    def readable(self, pair: AllelePair) -> AllelePair:
+        """Return scored windows as they are, or TOO_LONG where the model reads no such window, or N_IN_WINDOW."""
+        read = self.read(pair)
         if self.most is not None and max(map(len, read)) > self.most:
-            return AllelePair(variant, "TOO_LONG")
+            return AllelePair(pair.variant, "TOO_LONG")
         if self.model.tokens.size != 1:
-            for strand in (found, other_strand(found)) if self.both_strands else (found,):
+            for strand in (pair, other_strand(pair)) if self.both_strands else (pair,):
                 cuts = [self.model.tokens.cut(sequence) for sequence in self.read(strand)]
                 if None in cuts:
-                    return AllelePair(variant, "N_IN_WINDOW")
+                    return AllelePair(pair.variant, "N_IN_WINDOW")
                 if self.model.longest is not None and max(len(cut.ids) for cut in cuts) > self.model.longest:
-                    return AllelePair(variant, "TOO_LONG")
-        return found
+                    return AllelePair(pair.variant, "TOO_LONG")
+        return pair
 
     def read(self, pair: AllelePair) -> tuple[str, str]:
         """Return what is read of both alleles."""

@@ -10,6 +10,7 @@ import pysam
 from genomelm.errors import UsageError
 from genomelm.files import atomic_path, write_json
 from genomelm.scoring.saturate import merged_intervals
+from genomelm.scoring.tags import Tags
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.vcf import name_of
@@ -20,22 +21,30 @@ LETTERS = "ACGT"
 def read_effects(
     vcf: str | Path, tag: str, genome: Genome, intervals: Sequence[Interval]
 ) -> dict[Interval, np.ndarray]:
-    """Return the scores of each interval's substitutions, float64 (l, 4), columns ACGT of the forward strand.
+    """Return the scores of `read_all_effects` by one tag."""
+    return read_all_effects(vcf, [tag], genome, intervals)[tag]
+
+
+def read_all_effects(
+    vcf: str | Path, tags: Sequence[str], genome: Genome, intervals: Sequence[Interval]
+) -> dict[str, dict[Interval, np.ndarray]]:
+    """Return by tag the scores of each interval's substitutions, float64 (l, 4), columns ACGT of the forward strand.
 
     The reference base has 0, and so has a row of an unknown base; NaN stands where a substitution has no score.
 
     Args:
         vcf: bgzipped, of `saturate` after `annotate`.
-        tag: INFO tag of the score.
+        tags: INFO tags of the scores.
         genome: the reference. intervals: those that were saturated.
     """
     merged = merged_intervals(genome, intervals)
-    whole = {}
+    whole: dict[str, dict[Interval, np.ndarray]] = {tag: {} for tag in tags}
     for interval in merged:
         sequence = genome.fetch(interval).upper()
-        whole[interval] = np.array(
-            [[0.0 if base == letter or base not in LETTERS else np.nan for letter in LETTERS] for base in sequence]
-        )
+        for values in whole.values():
+            values[interval] = np.array(
+                [[0.0 if base == letter or base not in LETTERS else np.nan for letter in LETTERS] for base in sequence]
+            )
     places = iter(merged)
     here = next(places, None)
     with pysam.BGZFile(str(vcf), "rb") as stream:
@@ -46,17 +55,12 @@ def read_effects(
             contig, place = name_of(columns[0]), int(columns[1]) - 1
             while not (here.contig == contig and here.start <= place < here.end):
                 here = next(places)
-            value = _value(columns[7], tag.encode())
-            whole[here][place - here.start, LETTERS.index(columns[4].decode())] = value
-    return {interval: _cut(whole, interval) for interval in intervals}
-
-
-def _value(info: bytes, tag: bytes) -> float:
-    for entry in info.strip().split(b";"):
-        name, _, value = entry.partition(b"=")
-        if name == tag:
-            return np.nan if value == b"." else float(value)
-    return np.nan
+            found = dict(entry.partition(b"=")[::2] for entry in columns[7].strip().split(b";"))
+            for tag, values in whole.items():
+                value = found.get(tag.encode(), b".")
+                letter = LETTERS.index(columns[4].decode())
+                values[here][place - here.start, letter] = np.nan if value == b"." else float(value)
+    return {tag: {interval: _cut(values, interval) for interval in intervals} for tag, values in whole.items()}
 
 
 def _cut(whole: Mapping[Interval, np.ndarray], interval: Interval) -> np.ndarray:
@@ -66,8 +70,57 @@ def _cut(whole: Mapping[Interval, np.ndarray], interval: Interval) -> np.ndarray
     return np.zeros((0, 4))  # an empty interval
 
 
+def write_effects(
+    vcf: str | Path,
+    tags: Tags,
+    genome: Genome,
+    intervals: Sequence[Interval],
+    facts: Mapping[str, object],
+    *,
+    arrays: Path | None = None,
+    bigwig: Path | None = None,
+) -> None:
+    """Write what is asked for of a saturation's scores; of several outputs, arrays and a track NAME.TAG.bw of each.
+
+    Raises:
+        UsageError: as `write_arrays` and `write_track`.
+    """
+    effects = read_all_effects(vcf, tags.scores, genome, intervals)
+    if arrays and tags.several:
+        write_all_arrays(arrays, effects, facts)
+    elif arrays:
+        write_arrays(arrays, effects[tags.scores[0]], facts)
+    for tag, own in effects.items() if bigwig else ():
+        write_track(bigwig.with_suffix(f".{tag}{bigwig.suffix}") if tags.several else bigwig, own, genome, facts)
+
+
 def write_arrays(path: str | Path, effects: Mapping[Interval, np.ndarray], facts: Mapping[str, object]) -> None:
     """Write one array (l, 4) an interval, by its name and along its strand, columns ACGT; and PATH.json.
+
+    Raises:
+        UsageError: the file is not named .npz.
+    """
+    _write_arrays(path, {str(interval): _along(interval, values) for interval, values in effects.items()}, facts)
+
+
+def write_all_arrays(
+    path: str | Path, effects: Mapping[str, Mapping[Interval, np.ndarray]], facts: Mapping[str, object]
+) -> None:
+    """Write those of several scores, named by the interval, a space and the tag; likewise."""
+    named = {
+        f"{interval} {tag}": _along(interval, values)
+        for tag, own in effects.items()
+        for interval, values in own.items()
+    }
+    _write_arrays(path, named, facts)
+
+
+def _along(interval: Interval, values: np.ndarray) -> np.ndarray:
+    return values[::-1, ::-1] if interval.strand == "-" else values
+
+
+def _write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], facts: Mapping[str, object]) -> None:
+    """Write arrays and PATH.json.
 
     Raises:
         UsageError: the file is not named .npz.
@@ -75,10 +128,9 @@ def write_arrays(path: str | Path, effects: Mapping[Interval, np.ndarray], facts
     path = Path(path)
     if path.suffix != ".npz":
         raise UsageError(f"--arrays {path} holds arrays: name it .npz")
-    turned = {str(i): values[::-1, ::-1] if i.strand == "-" else values for i, values in effects.items()}
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, **turned)
-    write_json(f"{path}.json", {"letters": LETTERS, "arrays": list(turned), "provenance": dict(facts)})
+        np.savez(stream, **arrays)
+    write_json(f"{path}.json", {"letters": LETTERS, "arrays": list(arrays), "provenance": dict(facts)})
 
 
 def write_track(

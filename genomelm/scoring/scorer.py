@@ -10,9 +10,10 @@ from genomelm.models.published import PublishedModel
 from genomelm.scoring import effects
 from genomelm.scoring.alleles import Window, WindowPair, other_strand, read_pair
 from genomelm.scoring.embedding import EmbeddingScorer, EuclideanScorer
-from genomelm.scoring.forward import check_single, head_outputs, pair_outputs, read_windows, single
+from genomelm.scoring.forward import head_outputs, pair_outputs, read_windows, single
 from genomelm.scoring.likelihood import LikelihoodScorer
 from genomelm.scoring.masked import hidden_log_probabilities, hidden_ratio, pseudo_likelihoods
+from genomelm.scoring.outputs import choose_outputs, chosen_values, is_exclusive
 from genomelm.scoring.pair_scorer import WIDTH, PairScorer, WindowScorer
 from genomelm.scoring.published_scorer import published_scorer
 from genomelm.seq.alphabet import ALPHABETS
@@ -103,7 +104,12 @@ class PseudoLikelihoodScorer(PairScorer):
 
 
 class TaskScorer(PairScorer):
-    """What the scorers of task heads share: the tag, and which strands are read unless some are asked for."""
+    """What the scorers of task heads share: the tag, the outputs, and which strands are read unless some are asked for.
+
+    Args:
+        model, width, window, strands, digest: as those of `PairScorer`.
+        outputs: names or numbers of those that are scored, where the head has several; empty: all.
+    """
 
     def __init__(
         self,
@@ -112,17 +118,25 @@ class TaskScorer(PairScorer):
         window: Interval | None = None,
         strands: str = "model",
         digest: str = "",
+        outputs: Sequence[str] = (),
     ) -> None:
         head = model.config.head
         if model.is_language_model:
             raise UsageError("this is a language model, without a task head; fine-tune it, or score log-likelihoods")
-        check_single(model)
+        self.outputs = choose_outputs(model, outputs)
+        self._exclusive = is_exclusive(model)
         super().__init__(model, width, window, strands, digest)
         classes = model.head_kind == "sequence_classification"
         self.task = head["task"] or ("class" if classes else "value")
         self.tag = f"GLM_{self.task.upper().replace('-', '_')}"
         self.unit = "logit" if classes else "unit of the training labels"
+        if self._exclusive and self.outputs:
+            self.unit = "log-odds against all other classes"
         self.provenance = {**self.provenance, "task": self.task}  # the tag says less: tasks may share it
+
+    def number(self, output: np.ndarray) -> float | np.ndarray:
+        """Return what is scored of a head's output (m,): a number, or float64 (k,) of k outputs."""
+        return chosen_values(output, self.outputs, self._exclusive) if self.outputs else single(output)
 
     @staticmethod
     def both_by_default(model: GenomeModel, window: Interval | None) -> bool:
@@ -140,7 +154,7 @@ class HeadScorer(TaskScorer):
     def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
         """Return the effect of each pair on its strand."""
         windows: list[Window] = [window for pair in pairs for window in read_pair(self.model, pair)]
-        outputs = [single(output) for output in read_windows(self.model, windows, head_outputs)]
+        outputs = [self.number(output) for output in read_windows(self.model, windows, head_outputs)]
         return list(effects.difference(outputs[0::2], outputs[1::2]))
 
 
@@ -154,7 +168,7 @@ class EffectScorer(TaskScorer):
     def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
         """Return the effect of each pair on its strand."""
         read = [WindowPair(*read_pair(self.model, pair)) for pair in pairs]
-        return [single(output) for output in read_windows(self.model, read, pair_outputs)]
+        return [self.number(output) for output in read_windows(self.model, read, pair_outputs)]
 
 
 SCORERS = {"causal_lm": LikelihoodScorer, "masked_lm": MaskedScorer, "variant_effect": EffectScorer}
@@ -178,16 +192,26 @@ def scorer_for(
     strands: str = "model",
     digest: str = "",
     effect: str = "model",
+    outputs: Sequence[str] = (),
 ) -> WindowScorer:
     """Return the scorer that fits the model's head, or the one for another of EFFECTS.
 
+    Args:
+        outputs: names or numbers of those that are scored, of a task head that has several; empty: all.
+
     Raises:
-        UsageError: the head gives no single number, or the model cannot score variants, or not on these strands; or an
-            effect that is unknown or not of this kind of model.
+        UsageError: the head gives sequences no number, or has no such output; or the model cannot score variants, or
+            not on these strands; or an effect that is unknown or not of this kind of model.
     """
     if effect not in EFFECTS:
         raise UsageError(f"effect '{effect}' is unknown; choose {', '.join(EFFECTS[:-1])} or {EFFECTS[-1]}")
+    is_task = isinstance(model, GenomeModel) and not model.is_language_model and effect == "model"
+    if outputs and not is_task:
+        raise UsageError(
+            f"--output {outputs[0]}: what is scored here is a single number, not a task's outputs; leave it out"
+        )
     if isinstance(model, PublishedModel):
         return published_scorer(model, width, window, strands, digest, effect=effect)
     fitting = SCORERS.get(model.head_kind, HeadScorer) if effect == "model" else OTHER_EFFECTS[effect]
-    return fitting(model, width, window, strands, digest)
+    more = {"outputs": outputs} if is_task else {}
+    return fitting(model, width, window, strands, digest, **more)

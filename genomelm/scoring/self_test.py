@@ -92,12 +92,13 @@ def compare(scorer: WindowScorer, other: WindowScorer, pairs: list[AllelePair]) 
         NumericalError: they differ by more than TOLERANCE.
     """
     here, there = scorer.score(pairs), other.score(pairs)
+    here, there = (scores.reshape(len(pairs), -1) for scores in (here, there))  # of several outputs, each
     apart = np.abs(here - there) / np.maximum(1, np.abs(there))
-    wrong = np.flatnonzero(~((apart <= TOLERANCE) | (np.isnan(here) & np.isnan(there))))
+    wrong = np.argwhere(~((apart <= TOLERANCE) | (np.isnan(here) & np.isnan(there))))
     if len(wrong):
-        first = wrong[0]
+        first, count = tuple(wrong[0]), len(set(wrong[:, 0].tolist()))
         raise NumericalError(
-            f"{pairs[first].variant} scores {here[first]:.6g} on {scorer.model.device} and {there[first]:.6g} on "
-            f"{other.model.device} ({len(wrong)} of {len(pairs)} random variants differ): use --device cpu, and check "
+            f"{pairs[first[0]].variant} scores {here[first]:.6g} on {scorer.model.device} and {there[first]:.6g} on "
+            f"{other.model.device} ({count} of {len(pairs)} random variants differ): use --device cpu, and check "
             "the device and its driver"
         )

@@ -60,6 +60,7 @@ class Statement:
         run: fingerprint of everything that decides the scores and the output.
         mismatches: contig -> records of the share whose REF is not the reference's, and records that were compared.
         settings: each thing that `run` is made of -> the beginning of its digest.
+        outputs: tags of all scores, where the model has several outputs; `tag` is the first.
     """
 
     tag: str
@@ -72,6 +73,7 @@ class Statement:
     run: str
     mismatches: Mapping[str, tuple[int, int]]
     settings: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
 
     def line(self) -> bytes:
         """Return the header line, without its line end."""
@@ -87,6 +89,7 @@ class Statement:
             "Run": f'"{self.run}"',
             "Mismatches": f'"{_counts_text(self.mismatches)}"',
             "Settings": f'"{" ".join(f"{name}:{digest}" for name, digest in self.settings.items())}"',
+            **({"Outputs": f'"{" ".join(self.outputs)}"'} if self.outputs else {}),
         }
         return f"##{KIND}=<{','.join(f'{key}={value}' for key, value in facts.items())}>".encode()
 
@@ -121,6 +124,7 @@ class Statement:
             run=fields["Run"],
             mismatches=_counts(fields["Mismatches"]),
             settings=dict(item.split(":", 1) for item in fields.get("Settings", "").split()),
+            outputs=tuple(fields.get("Outputs", "").split()),
         )
 
 

@@ -26,6 +26,7 @@ class Summary:
         output, index, table: paths; None where there is none.
         warnings: what the user should know.
         provenance: version, command, digests.
+        outputs: tags of the scores of a model with several outputs.
     """
 
     records_in: int
@@ -43,6 +44,7 @@ class Summary:
     table: str | None
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -56,6 +58,7 @@ class Summary:
         table: Path | None,
         notes: Sequence[str],
         facts: Mapping[str, object],
+        outputs: Sequence[str] = (),
     ) -> "Summary":
         """Return the summary of what has gone through and was `written`."""
         scored = sum(counts.statuses[status] for status in SCORED)
@@ -75,14 +78,17 @@ class Summary:
             table=None if table is None else str(table),
             warnings=tuple(notes),
             provenance=facts,
+            outputs=tuple(outputs),
         )
 
     def as_json(self) -> dict:
         """Return plain JSON values."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {
+        found = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {
             "warnings": list(self.warnings),
             "provenance": dict(self.provenance),
+            "outputs": list(self.outputs),
         }
+        return found if self.outputs else {key: value for key, value in found.items() if key != "outputs"}
 
     def write(self, path: str | Path) -> None:
         """Write as JSON, atomically."""

@@ -17,7 +17,7 @@ from genomelm.scoring.tags import Tags
 
 COLUMNS = ("contig", "pos", "id", "ref", "alt", "status", "score")
 ROW_GROUP = 1 << 16
-_OURS = 4  # tags at the end of INFO
+_TEXT = ("contig", "id", "ref", "alt", "status", "gene", "region")
 
 Row = tuple[bytes, ...]
 
@@ -45,8 +45,8 @@ class ParquetRows:
         import pyarrow
         from pyarrow import parquet
 
-        types = {"pos": pyarrow.int64(), "score": pyarrow.float64(), "percentile": pyarrow.float64()}
-        fields = [(name, types.get(name, pyarrow.string())) for name in columns]
+        types = {"pos": pyarrow.int64(), **dict.fromkeys(_TEXT, pyarrow.string())}
+        fields = [(name, types.get(name, pyarrow.float64())) for name in columns]
         self._schema = pyarrow.schema(fields, metadata={"genomelm": json.dumps(facts, default=str)})
         self._table = pyarrow.Table
         self._writer = parquet.ParquetWriter(stream, self._schema, compression="zstd")
@@ -106,8 +106,9 @@ class ScoreTable:
         genes: GeneRegions | None,
     ) -> None:
         self._rows, self._contigs, self._genes = rows, contigs, genes
-        wanted = [tags.status, tags.score, *([tags.percentile] if percentile else [])]
+        wanted = [tags.status, *tags.scores, *(tags.percentiles if percentile else [])]
         self._keys = [tag.encode() for tag in wanted]
+        self._ours = len(tags.names)  # at the end of INFO
 
     def add(self, text: bytes) -> None:
         """Append the rows of whole lines; a record without alleles to look at has none."""
@@ -115,7 +116,7 @@ class ScoreTable:
 
     def _of(self, line: bytes) -> Iterator[Row]:
         contig, pos, name, ref, alts, _, _, info = line.split(b"\t", 8)[:8]
-        found = dict(item.split(b"=", 1) for item in info.rstrip(b"\r").split(b";")[-_OURS:] if b"=" in item)
+        found = dict(item.split(b"=", 1) for item in info.rstrip(b"\r").split(b";")[-self._ours :] if b"=" in item)
         if self._keys[0] not in found:
             return
         values = [found[key].split(b",") for key in self._keys]
@@ -132,7 +133,7 @@ def statuses_of(text: bytes, tags: Tags) -> Iterator[str]:
     key = tags.status.encode() + b"="
     for line in text.split(b"\n"):
         if line:
-            items = line.split(b"\t", 8)[7].rstrip(b"\r").split(b";")[-_OURS:]
+            items = line.split(b"\t", 8)[7].rstrip(b"\r").split(b";")[-len(tags.names) :]
             found = next((item for item in items if item.startswith(key)), None)
             if found is not None:
                 yield from found[len(key) :].decode().split(",")
@@ -149,17 +150,25 @@ def score_table(
 ) -> Iterator[ScoreTable | None]:
     """Open a table (None gives None); it appears with PATH.json when the block ends well.
 
-    Positions are 1-based; names are the input's; an allele without a score has '.' (parquet: null).
+    Positions are 1-based; names are the input's; an allele without a score has '.' (parquet: null). Scores of several
+    outputs stand in columns named by their tags.
     """
     if path is None:
         yield None
         return
-    columns = (*COLUMNS, *(["percentile"] if percentile else []), *(["gene", "region"] if genes else []))
+    columns = (*_columns(tags, percentile), *(["gene", "region"] if genes else []))
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         rows = format_of(path)(stream, columns, facts)
         yield ScoreTable(rows, tags, contigs, percentile, genes)
         rows.close()
     write_json(Path(f"{path}.json"), {"columns": list(columns), "pos": "1-based", **facts})
+
+
+def _columns(tags: Tags, percentile: bool) -> tuple[str, ...]:
+    """Return the names of the columns, those of genes left out."""
+    if tags.several:
+        return *COLUMNS[:-1], *tags.scores, *(tags.percentiles if percentile else ())
+    return *COLUMNS, *(["percentile"] if percentile else [])
 
 
 def format_of(path: Path) -> type[TsvRows] | type[ParquetRows]:

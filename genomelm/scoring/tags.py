@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genomelm.errors import InputError, UsageError
-from genomelm.scoring.outputs import PERCENTILE
 from genomelm.seq.vcf import Header
 
 SOURCE = "genomelm"
+PERCENTILE = "_PCTL"
+"""End of a percentile's tag: behind the prefix, or behind the score's tag where a model has several outputs."""
 _TAG = re.compile(r"[A-Za-z_][0-9A-Za-z_.]*")
 
 
@@ -75,6 +76,11 @@ class Tags:
         prefix = max(fitting, key=len)
         percentiles = tuple(score + PERCENTILE for score in scores) if several else (f"{prefix}{PERCENTILE}",)
         return cls(tuple(scores), percentiles, f"{prefix}_STATUS", f"{prefix}_SITE")
+
+    @property
+    def several(self) -> bool:
+        """Whether the scores are of a model with several outputs, be it one that was chosen."""
+        return self.percentiles[0] == self.scores[0] + PERCENTILE
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -143,6 +149,24 @@ class Tags:
                     "use --overwrite-info or another --prefix"
                 )
         return frozenset(tag.encode() for tag in ours)
+
+
+def tag_parts(names: Sequence[str]) -> list[str]:
+    """Return what stands for each name in a tag; no two are equal, nor one to the percentile's of another.
+
+    Letters, digits, '_' and '.' stay, anything else becomes '_'. Where that would not be unique, names that stay as
+    they are come first, and '.' and the output's number (from 0) are added to the others.
+    """
+    cleaned = [re.sub(r"[^0-9A-Za-z_.]", "_", name) or "_" for name in names]
+    parts: dict[int, str] = {}
+    taken: set[str] = set()
+    for number in sorted(range(len(names)), key=lambda n: cleaned[n] != names[n]):
+        part = cleaned[number]
+        while not taken.isdisjoint((part, part + PERCENTILE)):
+            part += f".{number}"
+        taken |= {part, part + PERCENTILE}
+        parts[number] = part
+    return [parts[number] for number in range(len(names))]
 
 
 def quoted(text: str) -> str:

@@ -1,6 +1,7 @@
 """A table of variants in, the same table with a status and a score a row out: for proteins, transcripts and genomes."""
 
 import csv
+import dataclasses
 import io
 import time
 from collections import Counter
@@ -11,12 +12,14 @@ import numpy as np
 
 from genomelm.errors import AssemblyError, InputError, UsageError
 from genomelm.files import atomic_path, output_lock, provenance, write_json, write_text
+from genomelm.scoring.allele_scorer import descriptions_of, parts_of
 from genomelm.scoring.identity import reference_facts
 from genomelm.scoring.mismatch import MISMATCHES
 from genomelm.scoring.pair_scorer import WindowScorer
-from genomelm.scoring.record import finite, score_text
+from genomelm.scoring.record import Row, finite_row, score_text
 from genomelm.scoring.self_test import check_device
 from genomelm.scoring.summary import Summary
+from genomelm.scoring.tags import Tags
 from genomelm.seq.assemblies import too_many
 from genomelm.seq.genome import Genome
 from genomelm.seq.variant import Variant
@@ -46,7 +49,7 @@ def score_table_file(
     batch_size: int = 512,
     progress: Callable[[int, int], None] | None = None,
 ) -> Summary:
-    """Score the variants of a table and write it with two columns more: status, and the score by its tag's name.
+    """Score the variants of a table and write it with more columns: status, and each score by its tag's name.
 
     Args:
         path: TSV, CSV or Parquet with the columns pos, ref and alt, or one of NAMES (A24G, p.Ala24Gly, 24A>G); and one
@@ -71,18 +74,20 @@ def score_table_file(
     if on_ref_mismatch not in ("flag", "error"):
         raise UsageError(f"--on-ref-mismatch '{on_ref_mismatch}': a table keeps all of its rows; choose flag or error")
     table = read_table(path, None)
-    added = ("status", scorer.tag)
+    tags = Tags.named(scorer.tag, "GLM", parts_of(scorer))
+    added = ("status", *tags.scores)
     if there := [name for name in added if name in table.columns]:
         raise UsageError(f"{path} has a column {there[0]} already: rename or remove it")
     pairs = _pairs(table, Path(path), genome, scorer)
     _check_mismatches(table, pairs, path, genome, on_ref_mismatch)
-    scores: list[float | None] = [None] * len(pairs)
+    scores: list[Row | None] = [None] * len(pairs)
     scored = [n for n, pair in enumerate(pairs) if pair.status in SCORED]
     check_device(scorer, [pairs[n] for n in scored])
     for first in range(0, len(scored), max(batch_size, 1)):
         some = scored[first : first + max(batch_size, 1)]
-        for n, score in zip(some, np.asarray(scorer.score([pairs[n] for n in some])), strict=True):
-            scores[n] = finite(float(score))
+        found = np.asarray(scorer.score([pairs[n] for n in some]), np.float64).reshape(len(some), len(tags.scores))
+        for n, row in zip(some, found.tolist(), strict=True):
+            scores[n] = finite_row(row)
         if progress:
             progress(min(first + len(some), len(scored)), len(scored))
     statuses = [
@@ -92,13 +97,16 @@ def score_table_file(
     facts = provenance(**reference_facts(genome), **scorer.provenance)
     columns = {**table.columns, "status": statuses}
     with output_lock(out):
-        _write(out, columns, scorer.tag, scores)
-        about = {"columns": [*columns, scorer.tag], "score": scorer.description, **facts}
-        write_json(Path(f"{out}.json"), about)
-    found = _summary(statuses, on_ref_mismatch, time.monotonic() - started, out, facts)
+        _write(out, columns, tags.scores, scores)
+        texts = descriptions_of(scorer)
+        said = {"scores": dict(zip(tags.scores, texts, strict=True))} if tags.several else {"score": texts[0]}
+        write_json(Path(f"{out}.json"), {"columns": [*columns, *tags.scores], **said, **facts})
+    result = _summary(statuses, on_ref_mismatch, time.monotonic() - started, out, facts)
+    if tags.several:
+        result = dataclasses.replace(result, outputs=tags.scores)
     if summary is not None:
-        found.write(summary)
-    return found
+        result.write(summary)
+    return result
 
 
 def _pairs(table: Table, path: Path, genome: Genome, scorer: WindowScorer) -> list[AllelePair]:
@@ -165,18 +173,19 @@ def _check_mismatches(
             )
 
 
-def _write(out: Path, columns: dict[str, list[str]], tag: str, scores: Sequence[float | None]) -> None:
+def _write(out: Path, columns: dict[str, list[str]], tags: Sequence[str], scores: Sequence[Row | None]) -> None:
+    values = {tag: [None if row is None else row[n] for row in scores] for n, tag in enumerate(tags)}
     if out.suffix == ".tsv":
         text = io.StringIO()
         writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-        writer.writerow([*columns, tag])
-        writer.writerows(zip(*columns.values(), map(score_text, scores), strict=True))
+        writer.writerow([*columns, *tags])
+        writer.writerows(zip(*columns.values(), *(map(score_text, own) for own in values.values()), strict=True))
         write_text(out, text.getvalue())
         return
     import pyarrow
     from pyarrow import parquet
 
-    data = {**columns, tag: pyarrow.array(scores, pyarrow.float64())}
+    data = {**columns, **{tag: pyarrow.array(own, pyarrow.float64()) for tag, own in values.items()}}
     with atomic_path(out) as temporary:
         parquet.write_table(pyarrow.table(data), temporary, compression="zstd")
 

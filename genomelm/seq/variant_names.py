@@ -2,6 +2,10 @@
 
 HGVS forms that spell their letters are read: substitutions, deletions, insertions, duplications and delins, with or
 without `p.`, `r.` or `n.` and parentheses. A stop, a frameshift, an extension or an unknown outcome spells no sequence.
+
+A protein's residues have one letter or three, and a run of letters such as VAL may be either: it is what the residue
+at the front of the name is. After one letter it is V, A, L (K2_A3insVAL), unless it is capitalised as codes are
+(K2_A3insVal); after a code, of whatever case, it is valine (Lys2_Ala3insVal, LYS2_ALA3insVAL).
 """
 
 import itertools
@@ -17,10 +21,17 @@ THREE_LETTERS = {
     **{"Ile": "I", "Leu": "L", "Lys": "K", "Met": "M", "Phe": "F", "Pro": "P", "Ser": "S", "Thr": "T", "Trp": "W"},
     **{"Tyr": "Y", "Val": "V"},
 }
-_CODES = re.compile("|".join(THREE_LETTERS), re.IGNORECASE)
 _SHORT = {code.lower(): letter for code, letter in THREE_LETTERS.items()}
 
-_UNSPELT = re.compile(r"[*?]|Ter|fs|ext|=/|\[|con|inv|\+|\d-\d|^[cm]\.", re.IGNORECASE)
+_UNSPELT = re.compile(r"[*?]|=/|\[|\+|\d-\d|^[cm]\.", re.IGNORECASE)
+_WORDS = "Ter|fs|ext|con|inv"  # of outcomes that spell no letters
+_ANY_WORD = re.compile(_WORDS, re.IGNORECASE)
+_WORD = re.compile(_WORDS)
+_RESIDUES = re.compile(
+    r"(?P<first>[A-Z]{3}|[A-Z])(?P<start>\d+)(?:_(?P<last>[A-Z]{3}|[A-Z])(?P<end>\d+))?"
+    r"(?P<kind>(?-i:delins|del|ins|dup)?)(?P<run>[A-Z]*|=)",
+    re.IGNORECASE,
+)
 _PROTEIN = re.compile(
     r"(?P<first>[A-Z])(?P<start>\d+)(?:_(?P<last>[A-Z])(?P<end>\d+))?"
     r"(?:(?P<to>[A-Z=])|(?P<kind>delins|del|ins|dup)(?P<letters>[A-Z]*))"
@@ -117,19 +128,38 @@ def _edit(text: str, contig: str, genome: Genome, alphabet: str) -> _Edit | str:
 
 
 def _match(text: str, alphabet: str) -> re.Match | str:
+    """Return the parts of a name whose residues have one letter, or a status."""
     if _UNSPELT.search(text):
         return "UNSUPPORTED"
     bare = re.sub(r"^[pnrg]\.", "", text).replace("(", "").replace(")", "")
     if alphabet == "protein":
-        kinds = re.split(r"(delins|del|ins|dup)", bare)  # 'del' and 'ins' are no letters
-        short = "".join(
-            piece
-            if piece in ("delins", "del", "ins", "dup")
-            else _CODES.sub(lambda m: _SHORT[m[0].lower()], piece).upper()
-            for piece in kinds
-        )
-        return _PROTEIN.fullmatch(short) or "UNREADABLE"
-    kinds = re.split(r"(delins|del|ins|dup)", bare)
+        return _protein_match(bare)
+    if _ANY_WORD.search(bare):
+        return "UNSUPPORTED"
+    kinds = re.split(r"(delins|del|ins|dup)", bare)  # 'del' and 'ins' are no letters
     upper = "".join(piece if piece in ("delins", "del", "ins", "dup") else piece.upper() for piece in kinds)
     upper = upper.replace("T", "U") if alphabet == "rna" else upper
     return _BASES.fullmatch(upper) or _PLAIN.fullmatch(upper) or "UNREADABLE"
+
+
+def _protein_match(bare: str) -> re.Match | str:
+    before, _, after = re.split(r"(del|ins|dup|$)", bare, maxsplit=1)
+    codes = re.match(r"[A-Za-z]{3}\d", bare) is not None
+    if _ANY_WORD.search(before) or (_ANY_WORD if codes else _WORD).search(after):
+        return "UNSUPPORTED"
+    match = _RESIDUES.fullmatch(bare)
+    if match is None:
+        return "UNREADABLE"
+    first, start, last, end, kind, run = match.groups(default="")
+    first, last, run = (_letters(part, codes) for part in (first, last, run))
+    if None in (first, last, run):
+        return "UNREADABLE"
+    return _PROTEIN.fullmatch(f"{first}{start}{f'_{last}{end}' if last else ''}{kind}{run}") or "UNREADABLE"
+
+
+def _letters(run: str, codes: bool) -> str | None:
+    """Return a run's residues with one letter each; None where it is neither of codes nor of letters."""
+    if (codes and len(run) > 1) or re.fullmatch(r"(?:[A-Z][a-z]{2})+", run):
+        letters = [_SHORT.get(run[at : at + 3].lower()) for at in range(0, len(run), 3)]
+        return None if None in letters else "".join(letters)
+    return run.upper() if run in (run.upper(), run.lower()) else None

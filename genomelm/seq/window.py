@@ -136,11 +136,24 @@ def allele_pair_in(genome: Genome, variant: Variant, window: Interval, alphabet:
 
 
 def written_change(genome: Genome, variant: Variant, alphabet: str = "dna") -> Change | None:
-    """Return what a variant changes where it is written, common ends trimmed; None where it is no change of letters,
-    or not one of this genome.
+    """Return what a variant changes where it is written: common bases at its start are left out, then those at its end.
+
+    None where it changes no letters, or is not of this genome.
     """
     _, fault = _located(genome, variant, alphabet)
-    return None if fault else _trimmed(variant, alphabet)
+    if fault:
+        return None
+    start, ref, alt = _alleles(variant, alphabet)
+    head = _common(ref, alt)
+    ref, alt = ref[head:], alt[head:]
+    tail = _common(ref[::-1], alt[::-1])
+    return start + head, ref[: len(ref) - tail], alt[: len(alt) - tail]
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many letters both begin with."""
+    short = min(len(one), len(other))
+    return next((n for n in range(short) if one[n] != other[n]), short)
 
 
 def letters_at(genome: Genome, contig: str, start: int, end: int, alphabet: str = "dna") -> str:
@@ -214,16 +227,6 @@ def _only(letters: str) -> re.Pattern[str]:
     return re.compile(f"[{letters}]+")
 
 
-def _trimmed(variant: Variant, alphabet: str) -> Change:
-    """Trim common ends."""
-    start, ref, alt = _alleles(variant, alphabet)
-    short = min(len(ref), len(alt))
-    tail = next((n for n in range(short) if ref[-1 - n] != alt[-1 - n]), short)
-    ref, alt = ref[: len(ref) - tail], alt[: len(alt) - tail]
-    head = next((n for n, (r, a) in enumerate(zip(ref, alt, strict=False)) if r != a), short - tail)
-    return start + head, ref[head:], alt[head:]
-
-
 def _normalised(
     genome: Genome, contig: str, variant: Variant, leftmost: int | None, alphabet: str
 ) -> tuple[int, str, str]:
@@ -232,7 +235,12 @@ def _normalised(
     Args:
         leftmost: no further than this base; None: to the contig's first, or once around a circular contig.
     """
-    start, ref, alt = _trimmed(variant, alphabet)
+    start, ref, alt = _alleles(variant, alphabet)
+    short = min(len(ref), len(alt))
+    tail = next((n for n in range(short) if ref[-1 - n] != alt[-1 - n]), short)
+    ref, alt = ref[: len(ref) - tail], alt[: len(alt) - tail]
+    head = next((n for n, (r, a) in enumerate(zip(ref, alt, strict=False)) if r != a), short - tail)
+    ref, alt, start = ref[head:], alt[head:], start + head
     turn = genome.contigs[contig] if leftmost is None and contig in genome.circular else 0
     if ref and alt:
         return start % turn if turn else start, ref, alt

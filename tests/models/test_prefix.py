@@ -45,9 +45,9 @@ def states_of(model, ids, marks) -> torch.Tensor:
         return model(**make_batch([ids], [marks]).inputs()).hidden_states[0]
 
 
-def changed(rng, ids, marks, kind):
+def changed(rng, ids, marks, kind, least):
     """Return a changed row, its marks, the byte from which it may differ and how many differ (None: to the end)."""
-    at = int(rng.integers(1, len(ids) - 8))
+    at = int(rng.integers(least, len(ids) - 8))
     alt = ids.copy()
     alt[at] = encode("ACGT")[(encode("ACGT").tolist().index(alt[at]) + 1) % 4]
     if kind == "substitution":
@@ -57,7 +57,8 @@ def changed(rng, ids, marks, kind):
     return alt, starts, at, None
 
 
-def test_ends_equal_whole_passes(model, tiny_sequence):
+@pytest.mark.parametrize(("least", "whole_rows"), [(1, True), (1, False), (330, True), (330, False)])
+def test_ends_equal_whole_passes(model, tiny_sequence, least, whole_rows):
     rng = np.random.default_rng(3)
     rows = [encode(tiny_sequence[first : first + size]) for first, size in ((0, 500), (900, 431), (2000, 500))]
     marks = [model.patcher.marks(row) for row in rows]
@@ -65,7 +66,7 @@ def test_ends_equal_whole_passes(model, tiny_sequence):
     given = []
     for number in range(24):
         row = number % 3
-        alt, starts, at, fresh = changed(rng, rows[row], marks[row], "substitution" if number < 12 else "indel")
+        alt, starts, at, fresh = changed(rng, rows[row], marks[row], "substitution" if number < 12 else "indel", least)
         single = make_batch([alt], [starts])
         flags = single.starts[0].numpy()
         begin = int(np.flatnonzero(flags[: at + 1])[-1])
@@ -75,8 +76,10 @@ def test_ends_equal_whole_passes(model, tiny_sequence):
         given.append((row, begin, single.ids[0, begin:end].numpy(), flags[begin : end + 1], news, whole))
     of, begins = (np.array([part[i] for part in given]) for i in (0, 1))
     with torch.inference_mode():
-        read = PrefixPass(model, batch, of, begins)
-        assert (read.states - model(**batch.inputs()).hidden_states)[batch.mask].abs().max() < 1e-5
+        read = PrefixPass(model, batch, of, begins, whole_rows)
+        assert read.first == (0 if whole_rows else begins.min())
+        states = model(**batch.inputs()).hidden_states[:, read.first :]
+        assert (read.states - states)[batch.mask[:, read.first :]].abs().max() < 1e-5
         for part in (slice(0, 12), slice(12, 24), slice(0, 1), slice(5, 17)):
             columns = list(zip(*given[part], strict=True))
             found = read.ends(of[part], begins[part], *columns[2:4], np.array(columns[4]))

@@ -224,9 +224,21 @@ def test_two_classes_score_the_second_against_the_first(task_models, genome, var
     with torch.no_grad():
         ref, alt = (model(**make_batch([w.ids], [w.marks]).inputs()).logits[0].double() for w in windows)
     assert scorer.score([pair])[0] == pytest.approx(float((alt[1] - alt[0]) - (ref[1] - ref[0])), abs=1e-5)
+
+
+def test_several_classes_score_each_against_all_others(task_models, genome, variants):
+    config = copy.deepcopy(task_models[0].config)
     config.head = {**config.head, "outputs": 3}
-    with pytest.raises(UsageError, match="3 outputs"):
-        HeadScorer(HyenaGLTForSequenceClassification(config, model.patcher))
+    model = HyenaGLTForSequenceClassification(config, task_models[0].patcher).eval()
+    scorer = HeadScorer(model, width=64, strands="forward")
+    pair = scorer.pair(genome, variants[0])
+    with torch.no_grad():
+        chances = [
+            model(**make_batch([w.ids], [w.marks]).inputs()).logits[0].double().softmax(0)
+            for w in read_pair(model, pair)
+        ]
+    ref, alt = (torch.log(chance / (1 - chance)) for chance in chances)
+    assert scorer.score([pair])[0] == pytest.approx((alt - ref).numpy(), abs=1e-5)
 
 
 def test_a_segmentation_that_reads_nothing_is_shared_by_both_strands(language_model, genome, variants):
