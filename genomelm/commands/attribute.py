@@ -15,7 +15,11 @@ def attribute(
         Path | None, typer.Option("-r", "--reference", help="Reference FASTA: plain, gzip or bgzip.")
     ] = None,
     interval: Annotated[
-        str | None, typer.Option("--interval", help="One interval C:a-b[:-] to explain, read along its strand.")
+        str | None,
+        typer.Option(
+            "--interval",
+            help="One interval C:a-b[:-] to explain, read along its strand; a and b count from 1, ends included.",
+        ),
     ] = None,
     regions: Annotated[Path | None, typer.Option("--regions", help="BED file of regions to explain.")] = None,
     fasta: Annotated[Path | None, typer.Option("--fasta", help="FASTA file of sequences to explain.")] = None,
@@ -28,7 +32,8 @@ def attribute(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            "--method", help="ism (always), deletion, ixg, ig or attention; may be repeated. [all but deletion]"
+            "--method",
+            help="ism (always), deletion, ixg, ig or attention; may be repeated (default: all but deletion).",
         ),
     ] = None,
     output: Annotated[
@@ -62,16 +67,20 @@ def attribute(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of integrated gradients.")] = 256,
     shuffles: Annotated[
         int | None,
-        typer.Option("--shuffles", min=0, help="Dinucleotide shuffles to score. [100; of each of many regions 10]"),
+        typer.Option(
+            "--shuffles", min=0, help="Dinucleotide shuffles to score (default: 100; of each of many regions 10)."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random controls.")] = 0,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=1, help="--interval: substitutions a step. [128]")
+        int | None, typer.Option("--batch-size", min=1, help="--interval: substitutions a step (default: 128).")
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Many regions: go on with the finished ones that a stopped run left in OUT.parts."
+            "--resume",
+            help="Many regions: stop where OUT.parts holds parts of a run with other options or files, instead of "
+            "setting them aside. A stopped run of the same is always taken up.",
         ),
     ] = False,
     device: Device = "auto",
@@ -88,10 +97,10 @@ def attribute(
 
     from genomelm.commands.attribute_locus import attribute_locus
     from genomelm.commands.attribute_models import open_models
-    from genomelm.commands.attribute_regions import Settings, attribute_regions, read_regions
+    from genomelm.commands.attribute_regions import Settings, attribute_regions, read_regions, read_vcf
     from genomelm.interpret.attribution import DEFAULT_METHODS, AttributionSettings
     from genomelm.interpret.locus import LocusSettings
-    from genomelm.interpret.motif_stage import MotifSettings
+    from genomelm.interpret.motif_stage import MotifSettings, check_inputs
     from genomelm.interpret.trust import TrustSettings
     from genomelm.scoring.output import check_output
     from genomelm.seq.genome import Genome
@@ -120,9 +129,21 @@ def attribute(
         )
     check_output(out, "output", folder=True)
     attribution = AttributionSettings(methods=tuple(method or DEFAULT_METHODS), integration_steps=steps)
-    opened = open_models(models, control or [], task, device, require_gpu, threads)
+    wanted = None
+    if motifs and interval is None:
+        wanted = MotifSettings(
+            sites=None if sites is None else str(sites),
+            databases=tuple(map(str, motif_db or ())),
+            jaspar=jaspar or "",
+            truth=None if truth is None else str(truth),
+            modisco=modisco or "",
+            seed=seed,
+        )
+        check_inputs(wanted)
     with contextlib.ExitStack() as stack:
         genome = None if reference is None else stack.enter_context(Genome(reference))
+        found, listed = read_regions(genome, regions, fasta, width), None
+        opened = open_models(models, control or [], task, device, require_gpu, threads)
         if interval is not None:
             locus = LocusSettings(
                 batch_size=batch_size or 128,
@@ -133,18 +154,10 @@ def attribute(
             )
             typer.echo(attribute_locus(genome, interval, opened, out, sites, locus, output))
             return
-        found, listed = read_regions(genome, regions, fasta, vcf, width, opened)
+        if vcf is not None:
+            listed = read_vcf(genome, vcf, width, opened.first)
+            found = listed.regions
         trusted = TrustSettings(shuffles=10 if shuffles is None else shuffles, two_stranded=two_stranded, seed=seed)
-        wanted = None
-        if motifs:
-            wanted = MotifSettings(
-                sites=None if sites is None else str(sites),
-                databases=tuple(map(str, motif_db or ())),
-                jaspar=jaspar or "",
-                truth=None if truth is None else str(truth),
-                modisco=modisco or "",
-                seed=seed,
-            )
         settings = Settings(attribution, trusted, wanted, output, resume)
         typer.echo(attribute_regions(found, listed, opened, out, settings, None if fasta else genome.digest))
 

@@ -1,6 +1,8 @@
 """The models of `genomelm attribute`: opened for one task, told apart by name, and held against each other."""
 
 import dataclasses
+import operator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +76,27 @@ def open_models(
                 "control is a model of the same kind"
             )
     return made
+
+
+def measured_elsewhere(model: "GenomeModel", sequences: Sequence[str]) -> list[str]:
+    """Return a warning where the model's task was measured on variants of one sequence that others are not like.
+
+    Args:
+        sequences: upper case. One is like it that has its length and at least three quarters of its bases.
+    """
+    expected = model.config.head.get("reference", "").upper()
+    if not expected:
+        return []
+    far = sum(
+        len(sequence) != len(expected) or sum(map(operator.ne, sequence, expected)) > len(expected) // 4
+        for sequence in sequences
+    )
+    if not far:
+        return []
+    return [
+        f"the task was measured on variants of one sequence of {len(expected)} bases, and {far} of {len(sequences)} "
+        "regions are others: what the model says of them was never measured"
+    ]
 
 
 def _controls(texts: list[str]) -> dict[str, Path]:

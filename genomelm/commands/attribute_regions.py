@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from genomelm.interpret.regions import Regions
     from genomelm.interpret.trust import TrustSettings
     from genomelm.interpret.variant_maps import Listed
+    from genomelm.models.model import GenomeModel
     from genomelm.seq.genome import Genome
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Settings:
     Attributes:
         motifs: None leaves the motifs out.
         output: name or number of the output that is explained.
-        resume: go on behind the pieces that a stopped run left.
+        resume: refuse pieces that a run of other settings left, instead of setting them aside.
     """
 
     attribution: "AttributionSettings"
@@ -47,30 +48,35 @@ class Settings:
     resume: bool = False
 
 
-def read_regions(
-    genome: "Genome | None", bed: Path | None, fasta: Path | None, vcf: Path | None, width: int | None, opened: "Opened"
-) -> "tuple[Regions, Listed | None]":
-    """Return the regions of the one input that is given, and the variants where that is a VCF.
+def read_regions(genome: "Genome | None", bed: Path | None, fasta: Path | None, width: int | None) -> "Regions | None":
+    """Return the regions of a BED or a FASTA file; None where neither is given.
 
     Raises:
-        InputError: the input is empty, or does not fit the genome.
-        UsageError: variants without a width.
+        InputError: the file is empty, or does not fit the genome.
     """
-    from genomelm.errors import UsageError
     from genomelm.interpret.regions import from_bed, from_fasta
-    from genomelm.interpret.variant_maps import read_variants
 
     if fasta is not None:
-        return from_fasta(fasta, width), None
-    if bed is not None:
-        return from_bed(genome, bed, width), None
-    learned = opened.first.config.head.get("window", 0)
+        return from_fasta(fasta, width)
+    return None if bed is None else from_bed(genome, bed, width)
+
+
+def read_vcf(genome: "Genome", vcf: Path, width: int | None, model: "GenomeModel") -> "Listed":
+    """Return the variants of a VCF with the regions around them, as wide as asked for or as the model's head learned.
+
+    Raises:
+        InputError: the file is empty, or does not fit the genome.
+        UsageError: no width, or another one than the head's.
+    """
+    from genomelm.errors import UsageError
+    from genomelm.interpret.variant_maps import read_variants
+
+    learned = model.config.head.get("window", 0)
     if width is None and not learned:
         raise UsageError("--vcf needs --width W: how many bases around each variant are explained, such as 200")
     if width is not None and learned and width != learned:
         raise UsageError(f"this head learned variants in windows of {learned} bases, not of {width}: leave --width out")
-    listed = read_variants(genome, vcf, width or learned)
-    return listed.regions, listed
+    return read_variants(genome, vcf, width or learned)
 
 
 def attribute_regions(
@@ -88,8 +94,9 @@ def attribute_regions(
         reference: SHA-256 of the genome; None where the regions are of none.
 
     Raises:
-        UsageError: the models cannot be explained, another process writes `out`, or --resume of another run.
+        UsageError: the models cannot be explained, another process writes `out`, or --resume and parts of another run.
     """
+    from genomelm.commands.attribute_models import measured_elsewhere
     from genomelm.commands.progress import progress
     from genomelm.files import digest_of, output_lock, provenance, write_json
     from genomelm.interpret import region_files
@@ -113,6 +120,9 @@ def attribute_regions(
         "checks": to_mapping(settings.trust),
     }
     with output_lock(out):
+        warnings = measured_elsewhere(first, regions.sequences)
+        for text in warnings:
+            log.warning(text)
         for left in out.parent.glob(f".{glob.escape(out.name)}.????????.tmp"):  # of a run that was killed
             shutil.rmtree(left)
         kept = Kept(out.with_name(f"{out.name}.parts"), identity, settings.resume)
@@ -163,6 +173,7 @@ def attribute_regions(
                 "score_of": models[0].target.name,
                 "models": [model.name for model in models],
                 "methods": found.methods,
+                "warnings": warnings,
                 "checks": {**found.checks, **checks, **motifs["checks"]},
                 "motifs": motifs["motifs"],
                 "provenance": facts,

@@ -8,10 +8,10 @@ import numpy as np
 from genomelm.errors import UsageError
 from genomelm.interpret import gradients, ism
 from genomelm.interpret.kept import Kept
-from genomelm.interpret.null import dinucleotide_shuffle
+from genomelm.interpret.null import counter_rng, dinucleotide_shuffle
 from genomelm.interpret.reading import pair_effects
 from genomelm.interpret.region_model import RegionModel
-from genomelm.interpret.regions import Regions
+from genomelm.interpret.regions import Regions, apart
 from genomelm.interpret.tracks import tracks_of, why_no_attention
 from genomelm.seq.variant import Variant
 from genomelm.seq.window import AllelePair
@@ -167,9 +167,10 @@ def deletions(model: RegionModel, sequences: Sequence[str]) -> np.ndarray:
 
 
 def null_maps(regions: Regions, models: Sequence[RegionModel], seed: int, kept: Kept) -> dict[str, np.ndarray]:
-    """Return null_one_hot and null_ism (M, l, 4) of the first regions, SHUFFLED at most, each with its letters
-    shuffled so that every dinucleotide stays as frequent as it is."""
-    sequences = [dinucleotide_shuffle(sequence, seed, n) for n, sequence in enumerate(regions.sequences[:SHUFFLED])]
+    """Return null_one_hot and null_ism (M, l, 4) of the first regions that stand `apart`, SHUFFLED at most, each with
+    its letters shuffled so that every dinucleotide stays as frequent as it is."""
+    counted = apart(regions.rows, regions.sequences)[:SHUFFLED]
+    sequences = [dinucleotide_shuffle(regions.sequences[i], seed, n) for n, i in enumerate(counted)]
     size = max(1, PIECE // (3 * regions.length**2))
     pieces = []
     for first in range(0, len(sequences), size):
@@ -196,17 +197,18 @@ def _methods(models: Sequence[RegionModel], settings: AttributionSettings) -> di
 def _brute_force(
     regions: Regions, models: Sequence[RegionModel], maps: np.ndarray, count: int, kept: Kept
 ) -> dict[str, object]:
-    """Score some substitutions, spread over regions and offsets, by passes of their own."""
+    """Score some substitutions by passes of their own, drawn at random over regions, offsets and letters."""
 
     def compare() -> np.ndarray:
-        total, gaps = len(regions) * 3 * regions.length, []
-        step = max(1, total // count)
-        for pick in range(step // 2, total, step):
-            number, change = divmod(pick, 3 * regions.length)
-            sequence, base = regions.sequences[number], change // 3
-            if sequence[base] not in "ACGT":
-                continue
-            letter = [letter for letter in "ACGT" if letter != sequence[base]][change % 3]
+        gaps: list[float] = []
+        known = [np.flatnonzero(ism.one_hot(sequence).any(-1)) for sequence in regions.sequences]
+        firsts = 3 * np.cumsum([0, *map(len, known)])
+        total = int(firsts[-1])
+        for pick in sorted(counter_rng(0xB4C, total).choice(total, min(count, total), replace=False)):
+            number = int(np.searchsorted(firsts, pick, side="right")) - 1
+            place, change = divmod(int(pick - firsts[number]), 3)
+            sequence, base = regions.sequences[number], int(known[number][place])
+            letter = [letter for letter in "ACGT" if letter != sequence[base]][change]
             mutant = sequence[:base] + letter + sequence[base + 1 :]
             which = len(gaps) % len(models)
             score, (changed,) = models[which].predict_pairs(sequence, [mutant])

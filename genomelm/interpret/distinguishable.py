@@ -7,7 +7,8 @@ dinucleotides in another order. So each region is held against its own dinucleot
 - peak: the log ratio of the largest mean support (either sign) of any WINDOW bases, region over shuffle, in standard
   deviations over regions. A fixed function of no meaning has a contrast too, of either sign, because regions differ
   from their shuffles by what they share; random-weight models and named controls show how large it is. Two tests must
-  reject: a normal one with LEAST_SPREAD, and a predictive t-test with the spread of the null models at hand.
+  reject: a normal one with LEAST_SPREAD (of few regions with 1 / sqrt(regions), their chance), and a predictive t-test
+  with the spread of the null models at hand.
 - seeds, of two models or more: how much better their maps agree (Pearson of signed support) on regions than on the
   shuffles, Wilcoxon signed-rank over regions. Two seeds that learned the same noise, or the same composition, agree on
   shuffles as well.
@@ -63,12 +64,14 @@ def contrast(real: np.ndarray, shuffled: np.ndarray) -> float:
     return float(ratios.mean() / spread) if spread > 0 else 0.0
 
 
-def beyond(value: float, nulls: Sequence[float]) -> float:
-    """Return the one-sided p-value of a contrast beside those of null models: the larger of two tests'."""
+def beyond(value: float, nulls: Sequence[float], regions: int) -> float:
+    """Return the one-sided p-value of a contrast over some regions beside those of null models: the larger of two
+    tests'. The first one's spread is at least 1 / sqrt(regions), which a mean over them has by chance alone."""
     count, middle, spread = len(nulls), float(np.mean(nulls)), float(np.std(nulls, ddof=1))
     distance = (value - middle) / np.sqrt(1 + 1 / count)
     estimated = float(t.sf(distance / max(spread, 1e-12), count - 1))
-    return max(float(norm.sf(distance / LEAST_SPREAD)), estimated)
+    least = max(LEAST_SPREAD, 1 / np.sqrt(regions))
+    return max(float(norm.sf(distance / least)), estimated)
 
 
 def seed_gain(real: np.ndarray, shuffled: np.ndarray) -> np.ndarray:
@@ -102,7 +105,9 @@ def signal(real: np.ndarray, shuffled: np.ndarray, nulls: Mapping[str, tuple[np.
         return {"reason": f"not run: {len(nulls)} null models; {LEAST_DRAWS} or more are needed"}
     drawn = {name: contrast(*maps) for name, maps in nulls.items()}
     statistic = contrast(real.mean(0), shuffled.mean(0))
-    arms = [{"name": "peak", "statistic": statistic, "null": drawn, "p": beyond(statistic, list(drawn.values()))}]
+    arms = [
+        {"name": "peak", "statistic": statistic, "null": drawn, "p": beyond(statistic, list(drawn.values()), count)}
+    ]
     if len(real) > 1:
         gain = seed_gain(real, shuffled)
         p = float(wilcoxon(gain, alternative="greater").pvalue) if np.any(gain != 0) else 1.0

@@ -6,8 +6,9 @@ on either strand; one whose letters are not there is counted, and never marked w
 
 import csv
 import dataclasses
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,10 @@ from genomelm.interpret.null import counter_rng
 from genomelm.interpret.regions import Region
 from genomelm.interpret.sites import Site
 from genomelm.seq.alphabet import reverse_complement
+from genomelm.seq.assemblies import plain_name
 from genomelm.seq.interval import text_lines
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ("contig", "start", "end", "strand", "name", "sequence")
 NEAR = 50
@@ -48,13 +52,20 @@ class Located:
     """Sites on regions.
 
     Attributes:
-        by_region: for each region its sites, in offsets along the region's strand, without repeats.
+        by_region: for each region its sites, in offsets along the region's strand, without repeats of a name.
         counts: {"given", "at_place" (where they say), "nearby" (elsewhere, by their letters), "not_found" (in a region,
-            but not its letters), "outside" (in no region), "short" (FASTA, under 10 letters)}: each site counts once.
+            but not its letters), "partly" (over a region's end; not marked), "outside" (in no region), "short" (FASTA,
+            under 10 letters)}: each site counts once.
+        foreign: why no site can lie in a region, as far as the contigs' names say; empty otherwise.
     """
 
     by_region: tuple[tuple[Site, ...], ...]
     counts: dict[str, int]
+    foreign: str = ""
+
+    def of(self, numbers: Iterable[int]) -> "Located":
+        """Return the sites of some of the regions, with the counts of all."""
+        return dataclasses.replace(self, by_region=tuple(self.by_region[i] for i in numbers))
 
 
 def read_known_sites(path: str | Path) -> list[KnownSite]:
@@ -122,7 +133,7 @@ def _fasta(path: Path, lines: list[str]) -> list[KnownSite]:
 
 
 def locate(known: Sequence[KnownSite], regions: Sequence[Region], sequences: Sequence[str]) -> Located:
-    """Find sites on regions.
+    """Find sites on regions. A site's contig may be spelt otherwise than the regions' (1 for chr1).
 
     Args:
         regions: where each lies. sequences: its letters (l,), upper case, along its strand.
@@ -134,21 +145,23 @@ def locate(known: Sequence[KnownSite], regions: Sequence[Region], sequences: Seq
     by_contig: dict[str, list[int]] = {}
     for number, region in enumerate(regions):
         by_contig.setdefault(region.contig, []).append(number)
-    found: list[dict[tuple[int, int], Site]] = [{} for _ in regions]
-    counts = dict.fromkeys(("at_place", "nearby", "not_found", "outside", "short"), 0)
+    spelt = _spellings(known, by_contig)
+    found: list[dict[tuple[int, int, str], Site]] = [{} for _ in regions]
+    counts = dict.fromkeys(("at_place", "nearby", "not_found", "partly", "outside", "short"), 0)
     for site in known:
         outcome = "outside"
         if not site.contig:
             outcome, places = _anywhere(site, ahead)
         else:
             places = []
-            for number in by_contig.get(site.contig, []):
+            for number in by_contig.get(spelt[site.contig], []):
                 region = regions[number]
                 if site.end + NEAR <= region.start or site.start - NEAR >= region.end:
                     continue
                 start = _near(site, ahead[number], region.start)
                 if start is None:
-                    outcome = "not_found" if outcome == "outside" and _inside(site, region) else outcome
+                    missed = _missed(site, region)
+                    outcome = missed if _RANKS.index(missed) > _RANKS.index(outcome) else outcome
                     continue
                 at_place = start + region.start == site.start
                 outcome = "at_place" if at_place or outcome == "at_place" else "nearby"
@@ -159,13 +172,46 @@ def locate(known: Sequence[KnownSite], regions: Sequence[Region], sequences: Seq
             length = len(ahead[number])
             first = start if regions[number].strand == "+" else length - start - width
             text = sequences[number][first : first + width]
-            found[number].setdefault((first, first + width), Site(site.name, first, first + width, text))
+            found[number].setdefault((first, first + width, site.name), Site(site.name, first, first + width, text))
     by_region = tuple(tuple(row[key] for key in sorted(row)) for row in found)
-    return Located(by_region, {"given": len(known), **counts})
+    foreign = _foreign(spelt, by_contig)
+    if foreign:
+        log.warning("known sites: %s", foreign)
+    return Located(by_region, {"given": len(known), **counts}, foreign)
 
 
-def _inside(site: KnownSite, region: Region) -> bool:
-    return region.start <= site.start and site.end <= region.end
+_RANKS = ("outside", "partly", "not_found", "nearby", "at_place")
+"""Outcomes of a site in one region; of several regions the last of them counts."""
+
+
+def _missed(site: KnownSite, region: Region) -> str:
+    """Return what became of a site that was not found in a region near it."""
+    if region.start <= site.start and site.end <= region.end:
+        return "not_found"
+    return "partly" if site.start < region.end and region.start < site.end else "outside"
+
+
+def _spellings(known: Sequence[KnownSite], contigs: Iterable[str]) -> dict[str, str | None]:
+    """Return the regions' name of every contig that sites name, or None."""
+    own: dict[str, list[str]] = {}
+    for contig in contigs:
+        own.setdefault(plain_name(contig), []).append(contig)
+    found: dict[str, str | None] = {}
+    for name in {site.contig for site in known}:
+        alike = own.get(plain_name(name), [])
+        found[name] = name if name in alike else alike[0] if len(alike) == 1 else None
+    return found
+
+
+def _foreign(spelt: dict[str, str | None], contigs: Iterable[str]) -> str:
+    if any(name == "" or own is not None for name, own in spelt.items()):
+        return ""
+    return f"no site's contig ({_few(spelt)}) is one that regions lie on ({_few(contigs)}): is it another genome?"
+
+
+def _few(names: Iterable[str]) -> str:
+    chosen = sorted(names)
+    return ", ".join(chosen[:3]) + (", ..." if len(chosen) > 3 else "")
 
 
 def _near(site: KnownSite, letters: str, start: int) -> int | None:
@@ -214,7 +260,7 @@ def check(located: Located, importance: np.ndarray, permutations: int = 9999, se
             loci.append((values / values.mean(), inside))
     if not loci:
         return {
-            "reason": "not run: no region holds a known site and a base outside of sites",
+            "reason": f"not run: {located.foreign or 'no region holds a known site and a base outside of sites'}",
             "located": located.counts,
         }
     found = sites.enrichment(loci, permutations, seed)

@@ -1,6 +1,6 @@
 """Motifs against motifs: Tomtom over JASPAR and MEME files, and recovery of motifs that are known to be there."""
 
-import importlib
+import importlib.util
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -67,11 +67,19 @@ def _jaspar(group: str) -> list:
     return records
 
 
+def require(name: str, what: str) -> None:
+    """Look for an optional package without importing it.
+
+    Raises:
+        UsageError: `what` needs it, and it is not installed.
+    """
+    if importlib.util.find_spec(name) is None:
+        raise UsageError(f"{what} needs the package {name}: pip install 'genomelm[interpret]'")
+
+
 def _optional(name: str, what: str):
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError:
-        raise UsageError(f"{what} needs the package {name}: pip install 'genomelm[interpret]'") from None
+    require(name, what)
+    return importlib.import_module(name)
 
 
 def tomtom(motifs: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> list[Match]:

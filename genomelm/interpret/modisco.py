@@ -27,19 +27,29 @@ def run(executable: str | Path, folder: Path, length: int, seqlets: int = SEQLET
     Raises:
         UsageError: there is no such program, or it failed.
     """
-    program = shutil.which(str(executable))
-    if program is None:
-        raise UsageError(f"--modisco {executable} is no program: install modisco-lite in an environment of its own")
+    found = program(executable)
     results, text = folder / RESULTS, folder / ".modisco.meme"
     inputs = ["-s", str(folder / "ohe.npz"), "-a", str(folder / "shap.npz")]
-    _call([program, "motifs", *inputs, "-n", str(seqlets), "-w", str(length), "-o", str(results)])
+    _call([found, "motifs", *inputs, "-n", str(seqlets), "-w", str(length), "-o", str(results)])
     try:
-        _call([program, "meme", "-i", str(results), "-t", "PFM", "-o", str(text), "-q"])
+        _call([found, "meme", "-i", str(results), "-t", "PFM", "-o", str(text), "-q"])
         if not text.exists() or "MOTIF" not in text.read_text(encoding="utf-8"):
             return []
         return [(-1 if name.startswith("neg") else 1, ppm) for name, ppm in meme.read(text).items()]
     finally:
         text.unlink(missing_ok=True)
+
+
+def program(executable: str | Path) -> str:
+    """Return the path of the `modisco` program, given by path or name.
+
+    Raises:
+        UsageError: there is no such program.
+    """
+    found = shutil.which(str(executable))
+    if found is None:
+        raise UsageError(f"--modisco {executable} is no program: install modisco-lite in an environment of its own")
+    return found
 
 
 def _call(command: Sequence[str]) -> None:

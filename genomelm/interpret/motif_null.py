@@ -63,6 +63,8 @@ def judge(
 ) -> tuple[list[dict], dict]:
     """Hold motifs against null runs and against shuffled sequences.
 
+    Both nulls draw each region apart from the others, so no two may share bases (`regions.apart`).
+
     Args:
         patterns: what `discover` found in the seqlets, of both signs.
         shuffled: maps of the shuffled regions and the seqlets called in them.
@@ -128,7 +130,11 @@ def holding(pattern: Pattern, maps: Maps, seqlets: Sequence[Seqlet], p: float = 
 def _against_shuffled(
     pattern: Pattern, maps: Maps, seqlets: Sequence[Seqlet], other: Maps, others: Sequence[Seqlet]
 ) -> dict:
-    """Compare sites a base of sequence: Poisson counts given their sum, the real ones more numerous."""
+    """Compare sites a base of sequence: Poisson counts given their sum, the real ones more numerous.
+
+    The matrix was fitted to the real seqlets that are counted, so this p-value alone is too small: it can only turn
+    down what the null runs, which fit matrices of their own, let pass.
+    """
     here, there = holding(pattern, maps, seqlets), holding(pattern, other, others)
     bases, other_bases = int(maps.one_hot.sum()), int(other.one_hot.sum())
     table = [[here, bases - here], [there, other_bases - there]]

@@ -24,13 +24,13 @@ from genomelm.interpret.ism import importance
 from genomelm.interpret.motif import Maps, Pattern
 from genomelm.interpret.motif_variants import VariantMaps
 from genomelm.interpret.pwm import composition
-from genomelm.interpret.regions import Region
+from genomelm.interpret.regions import Region, apart
 from genomelm.settings import setting
 
 SHOWN = 50
 """Motifs of a run that are kept, the strongest first."""
 
-__all__ = ["MotifSettings", "VariantMaps", "contributions", "run"]
+__all__ = ["MotifSettings", "VariantMaps", "check_inputs", "contributions", "run"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +57,23 @@ def contributions(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     return (np.asarray(arrays[name], dtype=np.float64) * arrays["one_hot"]).sum(axis=-1)
 
 
+def check_inputs(settings: MotifSettings) -> None:
+    """Read every file and look for every program that `run` will need: what is wrong shows before the maps are made.
+
+    Raises:
+        UsageError: a program or package is missing. InputError: a file of motifs or sites cannot be used.
+    """
+    if settings.sites is not None:
+        known_sites.read_known_sites(settings.sites)
+    if settings.databases or settings.jaspar:
+        match.require("memelite", "matching motifs to a database")
+        match.databases(settings.databases, settings.jaspar)
+    if settings.truth is not None:
+        meme.read(settings.truth)
+    if settings.modisco:
+        modisco.program(settings.modisco)
+
+
 def run(
     folder: Path,
     arrays: Mapping[str, np.ndarray],
@@ -67,25 +84,31 @@ def run(
 ) -> dict:
     """Find motifs in maps, judge them, and write their files.
 
+    Motifs are sought and judged, and known sites tested, in regions that stand `regions.apart`; hits, sites and the
+    importance in them are written of all.
+
     Args:
         folder: gets seqlets.tsv, motifs.tsv, motifs.meme, motifs.npz, hits.tsv, hits.bed, matches.tsv, marginal.tsv,
             known_sites.tsv, variant_motifs.tsv and modisco_results.h5, as far as asked for. With `settings.modisco`
             ohe.npz and shap.npz lie there.
         arrays: one_hot (N, l, 4) and ism (N, l, 4), or integrated_gradients or gradient_x_input; null_one_hot and
-            null_ism (M, l, 4) of shuffled regions where there are any.
+            null_ism (M, l, 4) of shuffled regions, of those apart, where there are any.
         regions: where each of the N lies.
         predict: n sequences -> scores (n,), each read alone; None where the model gives none: no marginal effects.
         variants: windows and maps of both alleles.
 
     Returns:
-        {"motifs": the summary, "checks": {"motif_null", "known_sites", "truth"},
+        {"motifs": the summary (regions_left_out: how many share bases with those that count),
+         "checks": {"motif_null", "known_sites", "truth"},
          "variants": id -> {"gained": motif names with their strand, "lost"}}.
 
     Raises:
         UsageError: modisco failed, or a package is missing. InputError: a file of motifs or sites cannot be used.
     """
-    one_hot = np.asarray(arrays["one_hot"], dtype=np.float64)
-    maps = Maps(one_hot, contributions(arrays), composition(one_hot))
+    one_hot, carried = np.asarray(arrays["one_hot"], dtype=np.float64), contributions(arrays)
+    sequences = ["".join("ACGTN"[c] for c in row) for row in _codes(one_hot)]
+    counted = apart(regions, sequences)
+    maps = Maps(one_hot[counted], carried[counted], composition(one_hot[counted]))
     called = seqlets.call(maps.contributions, settings.seed)
     found = _patterns(maps, called, folder, settings)
     rows, null = motif_null.judge(
@@ -94,20 +117,19 @@ def run(
     names = [f"motif_{n + 1}" for n in range(len(found))]
     real = {name: pattern for name, pattern, row in zip(names, found, rows, strict=True) if row["real"]}
     matrices = {name: pattern.ppm for name, pattern in real.items()}
-    sequences = ["".join("ACGTN"[c] for c in row) for row in _codes(one_hot)]
 
     targets = match.databases(settings.databases, settings.jaspar)
     matches = match.tomtom(matrices, targets)
     located = None
     if settings.sites is not None:
         located = known_sites.locate(known_sites.read_known_sites(settings.sites), regions, sequences)
-    calls = hits.call(one_hot, maps.contributions, list(matrices.values()), maps.background, settings.hit_p)
+    calls = hits.call(one_hot, carried, list(matrices.values()), maps.background, settings.hit_p)
     effects = None
     if predict is not None:
         effects = marginal.effects(matrices, sequences, predict, neutral=settings.neutral, seed=settings.seed)
     changes = motif_variants.changes(matrices, variants, maps.background, settings.hit_p)
 
-    motif_files.write_seqlets(folder, called, found, names, regions)
+    motif_files.write_seqlets(folder, called, found, names, [regions[i] for i in counted])
     motif_files.write_motifs(folder, found, names, rows, maps.background)
     motif_files.write_hits(folder, calls, list(real), regions, located)
     if settings.databases or settings.jaspar:
@@ -116,14 +138,14 @@ def run(
         motif_files.write_records(folder / "marginal.tsv", marginal.Marginal, effects)
     if variants:
         motif_files.write_records(folder / "variant_motifs.tsv", motif_variants.Change, changes)
-    magnitude = np.abs(maps.contributions) if "ism" not in arrays else importance(np.asarray(arrays["ism"]))
+    magnitude = np.abs(carried) if "ism" not in arrays else importance(np.asarray(arrays["ism"]))
     if located is not None:
         motif_files.write_known_sites(folder, located, magnitude, regions)
     checks = {
         "motif_null": null,
         "known_sites": {"reason": "not run: no --sites"}
         if located is None
-        else known_sites.check(located, magnitude, seed=settings.seed),
+        else known_sites.check(located.of(counted), magnitude[counted], seed=settings.seed),
         "truth": {"reason": "not run: no --truth"}
         if settings.truth is None
         else match.recovery(matrices, meme.read(settings.truth)),
@@ -134,6 +156,7 @@ def run(
         "found": len(found),
         "real": len(real),
         "hits": len(calls),
+        "regions_left_out": len(regions) - len(counted),
         "targets": len(targets),
         "marginal": len(effects) if effects is not None else {"reason": "not run: the model scores pairs only"},
     }

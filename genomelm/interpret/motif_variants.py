@@ -64,6 +64,7 @@ def changes(
     A hit's p-value is at most `largest_p` (see `pwm.hit_limit`); the other allele's best is above it.
     """
     found = []
+    limits = {name: hit_limit(ppm, background, largest_p) for name, ppm in motifs.items()} if variants else {}
     for variant in variants:
         windows = [one_hot(text)[None] for text in (variant.ref_sequence, variant.alt_sequence)]
         spans = [(variant.offset, variant.offset + n) for n in (variant.ref_length, variant.alt_length)]
@@ -72,9 +73,8 @@ def changes(
             if any(b is None for b in best):
                 continue
             ref, alt = best
-            limit = hit_limit(ppm, background, largest_p)
-            gained = alt[1] <= limit
-            if gained == (ref[1] <= limit):
+            gained = alt[1] <= limits[name]
+            if gained == (ref[1] <= limits[name]):
                 continue
             start, flip = (alt if gained else ref)[2:]
             carried = _carried(variant.alt_map if gained else variant.ref_map, windows[gained][0], start, len(ppm))
@@ -93,8 +93,11 @@ def changes(
 
 
 def _best(scanned: Scan, width: int, span: tuple[int, int]) -> tuple[float, float, int, int] | None:
-    """Return score, p, start and flip of the best window over [span); None where the windows reach none."""
-    low, high = max(span[0] - width + 1, 0), min(max(span[1], span[0] + 1), scanned.scores.shape[1])
+    """Return score, p, start and flip of the best window over [span); None where the windows reach none.
+
+    Over an empty span are the windows with a base on either side of it.
+    """
+    low, high = max(span[0] - width + 1, 0), min(span[1], scanned.scores.shape[1])
     if low >= high or not np.isfinite(scanned.scores[0, low:high]).any():
         return None
     at = int(np.argmax(scanned.scores[0, low:high]))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from genomelm.errors import InputError, UsageError
+from genomelm.seq.alphabet import reverse_complement
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval, read_named_bed
 
@@ -151,6 +152,24 @@ def from_sequences(sequences: Sequence[str]) -> Regions:
         raise UsageError("no sequence was given")
     rows = tuple(Region(_id(n), _id(n), 0, len(sequence)) for n, sequence in enumerate(sequences))
     return Regions(rows, tuple(sequence.upper() for sequence in sequences))
+
+
+def apart(rows: Sequence[Region], sequences: Sequence[str]) -> list[int]:
+    """Return the numbers of regions that tests may count, in input order: no two share a base of a contig, on either
+    strand, and no two read alike on either strand. As many as can be stay of those that overlap.
+
+    Regions that share bases are one observation, not two: a chance peak in what they share would be seen twice.
+    """
+    kept: list[int] = []
+    ends: dict[str, int] = {}
+    letters: set[str] = set()
+    for i in sorted(range(len(rows)), key=lambda i: (rows[i].end, i)):
+        row, text = rows[i], min(sequences[i], reverse_complement(sequences[i]))
+        if row.start >= ends.get(row.contig, 0) and text not in letters:
+            kept.append(i)
+            ends[row.contig] = row.end
+            letters.add(text)
+    return sorted(kept)
 
 
 def _id(number: int) -> str:

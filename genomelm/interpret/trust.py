@@ -12,6 +12,7 @@ from genomelm.interpret.distinguishable import signal
 from genomelm.interpret.gradients import correlation
 from genomelm.interpret.ism import PredictPairs, importance, support
 from genomelm.interpret.locus import ensemble
+from genomelm.interpret.regions import apart
 from genomelm.seq.alphabet import reverse_complement
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def checks(
     keep: Keep,
     say: Callable[[str], None],
 ) -> dict[str, dict]:
-    """Run the checks over regions. An entry that could not run is {"reason": "not run: ..."}.
+    """Run the checks over regions that stand `regions.apart`. What could not run is {"reason": "not run: ..."}.
 
     Args:
         arrays: one_hot, ism (N, l, 4), ism_models (S, N, l, 4), the effects in the unit of the score.
@@ -67,9 +68,12 @@ def checks(
         Entries strand {median_pearson, lowest_pearson, equivariant, n}, seeds {models, median_correlation,
         lowest_correlation, pairs}, random_weights and each control by its name {median_spearman, draws, n}, deletion
         and insertion (`faithfulness.pooled`), shuffled_sequence {real_mean, shuffled_mean, p, n, real, shuffled}, and
-        signal (`distinguishable.signal`, which says what it can and cannot tell).
+        signal (`distinguishable.signal`, which says what it can and cannot tell; with regions_left_out, how many share
+        bases with those that count).
     """
-    places = _drawn(len(regions), settings)
+    counted = np.array(apart(regions.rows, regions.sequences))
+    left_out = {"regions_left_out": len(regions) - len(counted)}
+    places = counted[_drawn(len(counted), settings)]
     sequences = [regions.sequences[i] for i in places]
     real = np.asarray(arrays["ism_models"])[:, places]
     mean = real.mean(0)
@@ -77,7 +81,7 @@ def checks(
     others = {f"{name}/{draw}": model for name, group in controls.items() for draw, model in enumerate(group)}
     found = {
         "strand": _strand(models, sequences, mean, settings, keep),
-        "seeds": seeds(np.asarray(arrays["ism_models"]), [model.name for model in models]),
+        "seeds": seeds(np.asarray(arrays["ism_models"])[:, counted], [model.name for model in models]),
     }
     few, maps = sequences[: settings.null_regions], {}
     for name, model in others.items():
@@ -89,7 +93,7 @@ def checks(
     found |= _curves(predict, sequences, mean, settings, keep)
     if settings.shuffles < 1:
         reason = {"reason": "not run: no shuffles were asked for"}
-        return found | {"shuffled_sequence": reason, "signal": reason}
+        return found | {"shuffled_sequence": reason, "signal": {**reason, **left_out}}
     found["shuffled_sequence"] = _shuffled_scores(models, predict, sequences, settings, keep)
     orders = [null.dinucleotide_shuffle(sequence, settings.seed, i) for i, sequence in enumerate(sequences)]
     say(f"shuffles of {len(places)} regions by {len(models) + len(others)} models")
@@ -98,7 +102,7 @@ def checks(
         name: (maps[name], keep(f"trust/shuffled/{name}", lambda model=model: model.saturate(orders[: len(few)])))
         for name, model in others.items()
     }
-    found["signal"] = signal(real, shuffled, nulls)
+    found["signal"] = {**signal(real, shuffled, nulls), **left_out}
     return found
 
 

@@ -59,7 +59,7 @@ def gather(
         "title": title or f"genomelm report: {results.name}",
         "family": results.family,
         "verdict": verdict(checks),
-        "notices": [entry["sentence"] for entry in attributed if entry["sentence"]],
+        "notices": sets.notices(attributed),
         "counts": {status: sum(c.status == status for c in checks) for status in ("pass", "warn", "fail")},
         "total": len(checks),
         "not_run": sum(c.value is None for c in checks),

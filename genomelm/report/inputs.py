@@ -182,11 +182,18 @@ def read(
     asked for: neither the folder pretrain/ nor evaluate/language_model.json nor a patch summary.
 
     Raises:
-        InputError: the folder does not exist.
+        InputError: the folder does not exist, or has nothing of a model's results.
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"model folder {root} does not exist; run the workflow first or name a folder below models/")
+
+    parts = ("pretrain", "finetune", "evaluate", "score", "interpret")
+    if patch_summary is None and not any((root / part).is_dir() for part in parts):
+        raise InputError(
+            f"{root} holds no results: a model's folder has one of {', '.join(parts)}, and one of attributions has "
+            "summary.json or elements.json"
+        )
 
     def inside(relative: str) -> Part:
         return read_part(root / relative, relative)

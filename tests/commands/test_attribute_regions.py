@@ -1,6 +1,10 @@
 """`genomelm attribute` over many regions: the files, their order, and what stops it."""
 
+import copy
 import json
+import re
+import sys
+import types
 
 import numpy as np
 import pyBigWig
@@ -9,6 +13,7 @@ from typer.testing import CliRunner
 
 import genomelm
 from genomelm import cli
+from genomelm.commands.attribute_models import measured_elsewhere
 from genomelm.files import output_lock
 from genomelm.interpret import attribution as attribution_room
 from genomelm.seq.genome import Genome
@@ -119,11 +124,11 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_result(
         return original(regions, *more)
 
     options = (*task_model_dirs, "-r", tiny_fasta, "--regions", bed, "-o", tmp_path / "peaks", *FAST)
-    options = (*options, "--method", "deletion", "--method", "ixg", "--method", "ig", "--resume")
+    options = (*options, "--method", "deletion", "--method", "ixg", "--method", "ig")
     monkeypatch.setattr(attribution_room, "_piece", stopped)
     assert run(*options).exit_code == 75
     assert not (tmp_path / "peaks").exists()
-    other = run(*options, "--steps", 8)
+    other = run(*options, "--steps", 8, "--resume")
     assert other.exit_code == 2
     assert "another settings" in other.stderr
     done.clear()
@@ -238,6 +243,7 @@ FAULTS = {
     "two inputs": ("c1\t10\t20\n", ("--interval", "c1:11-20"), 2, "--interval and --regions were given"),
     "batch": ("c1\t10\t20\n", ("--batch-size", 8), 2, "--batch-size says nothing to many regions"),
     "motifs": ("c1\t10\t20\n", ("--jaspar", "plants"), 2, "--jaspar says nothing to --no-motifs"),
+    "before the model": ("c9\t10\t20\n", ("--task", "nothing"), 3, "contig 'c9' is not in"),
     "control": ("c1\t10\t20\n", ("--control", "strand=x"), 2, "--control strand is there already"),
 }
 
@@ -251,6 +257,58 @@ def test_what_cannot_be_explained_stops_with_one_line(name, tiny_fasta, task_mod
     assert (result.exit_code, message in " ".join(result.stderr.split())) == (code, True), result.stderr
     assert not (tmp_path / "o").exists()
     assert not (tmp_path / "o.parts").exists()
+
+
+MOTIF_FAULTS = {
+    "--motif-db": ("x.bed", 3, "holds no motif"),
+    "--truth": ("x.bed", 3, "holds no motif"),
+    "--sites": ("none.tsv", 3, "none.tsv"),
+    "--modisco": ("no-such-program", 2, "is no program"),
+}
+
+
+@pytest.mark.parametrize("option", MOTIF_FAULTS)
+def test_motif_inputs_are_read_before_anything_is_computed(option, tiny_fasta, tmp_path, monkeypatch):
+    value, code, message = MOTIF_FAULTS[option]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.bed").write_text("c1\t10\t20\n")
+    result = run("no-such-model", "-r", tiny_fasta, "--regions", "x.bed", "-o", "o", option, value)
+    assert (result.exit_code, message in " ".join(result.stderr.split())) == (code, True), result.stderr
+
+
+def test_a_missing_package_is_named_before_anything_is_computed(tiny_fasta, bed, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "memelite", None)
+    (tmp_path / "m.meme").write_text("MEME version 4\nMOTIF a\nletter-probability matrix: w= 1\n1 0 0 0\n")
+    result = run("m", "-r", tiny_fasta, "--regions", bed, "-o", tmp_path / "o", "--motif-db", tmp_path / "m.meme")
+    assert result.exit_code == 2
+    assert "needs the package memelite" in " ".join(result.stderr.split())
+
+
+def test_regions_that_an_assay_never_measured_are_warned_of():
+    model = types.SimpleNamespace(config=types.SimpleNamespace(head={"reference": "ACGTACGT"}))
+    assert measured_elsewhere(model, ["ACGTACGT", "ACTTACGA"]) == []
+    (text,) = measured_elsewhere(model, ["ACGTACGT", "TTTTACGA", "ACGTACG"])
+    assert "2 of 3 regions are others" in text
+    model.config.head = {}
+    assert measured_elsewhere(model, ["A"]) == []
+
+
+def test_a_foreign_region_of_an_assay_is_warned_of_in_the_summary(tiny_fasta, task_models, bed, tmp_path):
+    model = copy.deepcopy(task_models[0])
+    model.config.head["reference"] = "ACGTA" * 5
+    model.save_pretrained(tmp_path / "m")
+    options = ("--regions", bed, "--method", "ism", "-o", tmp_path / "o", "--shuffles", 0, "--no-motifs")
+    result = run(tmp_path / "m", "-r", tiny_fasta, *options)
+    assert result.exit_code == 0, result.output
+    (text,) = json.loads((tmp_path / "o" / "summary.json").read_text())["warnings"]
+    assert "25 bases, and 3 of 3 regions are others" in text
+
+
+def test_help_keeps_its_defaults_and_says_how_intervals_count():
+    text = " ".join(re.sub(r"[^\x20-\x7e]|\x1b\[[0-9;]*m", " ", run("--help").stdout).split())
+    assert "(default: all but deletion)" in text
+    assert "C:a-b[:-]" in text
+    assert "count from 1" in text
 
 
 def test_other_inputs_that_cannot_be_explained_stop_with_one_line(tiny_fasta, task_model_dirs, tmp_path):

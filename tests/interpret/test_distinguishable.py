@@ -78,10 +78,16 @@ def test_the_scale_of_scores_does_not_matter():
 
 
 def test_null_models_that_scatter_and_few_of_them_raise_the_p_value():
-    assert beyond(1.2, [0.1, -0.1, 0.0, 0.05, -0.05]) < 0.001
-    assert beyond(1.2, [0.9, -0.7, 0.3, -0.8, 0.6]) > 0.01
-    assert beyond(0.5, [0.0, 0.0, 0.0, 0.0, 0.0]) > 0.01  # LEAST_SPREAD holds though these do not scatter at all
-    assert beyond(1.2, [0.2, -0.1, -0.1]) > beyond(1.2, [0.2, -0.1, -0.1] * 4)
+    assert beyond(1.2, [0.1, -0.1, 0.0, 0.05, -0.05], 32) < 0.001
+    assert beyond(1.2, [0.9, -0.7, 0.3, -0.8, 0.6], 32) > 0.01
+    assert beyond(0.5, [0.0, 0.0, 0.0, 0.0, 0.0], 32) > 0.01  # LEAST_SPREAD holds though these do not scatter at all
+    assert beyond(1.2, [0.2, -0.1, -0.1], 32) > beyond(1.2, [0.2, -0.1, -0.1] * 4, 32)
+
+
+def test_few_regions_raise_the_p_value_to_what_their_mean_has_by_chance():
+    none = [0.0] * 5
+    assert beyond(0.8, none, 8) > 0.01 > beyond(0.8, none, 16)
+    assert beyond(0.8, none, 12) == beyond(0.8, none, 100)  # LEAST_SPREAD is more than 1 / sqrt(12)
 
 
 def test_flat_maps_have_no_contrast():

@@ -45,8 +45,38 @@ def test_a_site_of_another_release_is_found_near_its_coordinates(tmp_path):
         tmp_path, moved + row(1020, 1035, sequence="ACGTTGCAACGGGTA", name="lost") + row(90, 110, sequence="A" * 20)
     )
     assert [(s.start, s.end) for s in found.by_region[0]] == [(32, 47)]
-    expected = {"given": 3, "at_place": 0, "nearby": 1, "not_found": 1, "outside": 1, "short": 0}
+    expected = {"given": 3, "at_place": 0, "nearby": 1, "not_found": 1, "partly": 0, "outside": 1, "short": 0}
     assert found.counts == expected
+
+
+def test_a_contig_may_be_spelt_otherwise_than_the_regions(tmp_path):
+    regions = tuple(Region(f"r{n}", "chr2", 1000 + 200 * n, 1200 + 200 * n) for n in range(2))
+    letters = (LETTERS[:200], LETTERS[200:])
+    known = read(tmp_path, HEADER + row(1020, 1035).replace("c\t", "2\t", 1))
+    assert known_sites.locate(known, regions, letters).counts["at_place"] == 1
+    both = (Region("r1", "chr2", 1000, 1200), Region("r2", "2", 1000, 1200))
+    found = known_sites.locate(known, both, (LETTERS[:200],) * 2)
+    assert [len(sites) for sites in found.by_region] == [0, 1]
+
+
+def test_sites_of_no_contig_of_the_regions_are_said_to_be_of_another_genome(tmp_path, caplog):
+    known = read(tmp_path, HEADER + row(1020, 1035).replace("c\t", "plasmid\t", 1))
+    found = known_sites.locate(known, REGIONS, SEQUENCES)
+    message = "no site's contig (plasmid) is one that regions lie on (c)"
+    assert message in caplog.text
+    assert message in known_sites.check(found, np.ones((2, 200)))["reason"]
+    assert found.counts["outside"] == 1
+
+
+def test_two_factors_at_one_place_are_both_kept(tmp_path):
+    found = located(tmp_path, row(1020, 1035, name="CRP") + row(1020, 1035, name="FNR") + row(1020, 1035, name="CRP"))
+    assert [(s.name, s.start) for s in found.by_region[0]] == [("CRP", 20), ("FNR", 20)]
+
+
+def test_a_site_over_a_regions_end_is_not_outside(tmp_path):
+    over = f"c\t990\t1010\t+\tx\t{'A' * 20}\n" + "c\t1390\t1410\t+\ty\t\n" + "c\t1410\t1430\t+\tz\t\n"
+    counts = located(tmp_path, over).counts
+    assert (counts["partly"], counts["outside"], counts["not_found"]) == (2, 1, 0)
 
 
 def test_one_that_is_too_far_from_its_coordinates_is_not_found(tmp_path):

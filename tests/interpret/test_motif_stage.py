@@ -139,6 +139,37 @@ def test_letters_that_do_not_belong_to_the_maps_fail_the_checks(made, tmp_path):
     assert table(tmp_path / "hits.tsv") == []
 
 
+def test_regions_that_overlap_count_once(tmp_path):
+    """Windows that shift by 50 bases of 300: what is found and judged is that of one window of each stretch."""
+    one_hot, values, sites = planted(regions=24, length=300, seed=2)
+    rows, letters, carried = [], [], []
+    for number in range(24):
+        for start in (0, 50, 100):
+            rows.append(Region(f"r{len(rows)}", "c", 1000 * number + start, 1000 * number + start + 200, "+"))
+            letters.append(one_hot[number, start : start + 200])
+            carried.append(values[number, start : start + 200])
+    letters, carried = np.array(letters), np.array(carried)
+    table_of = [f"c\t{1000 * row + at}\t{1000 * row + at + len(MOTIFS[m])}\t.\tx\t" for row, at, m, _ in sites]
+    (tmp_path / "sites.tsv").write_text("contig\tstart\tend\tstrand\tname\tsequence\n" + "\n".join(table_of) + "\n")
+    settings = MotifSettings(sites=str(tmp_path / "sites.tsv"), null_runs=2)
+
+    def found(name, chosen):
+        (tmp_path / name).mkdir()
+        arrays = {"one_hot": letters[chosen], "ism": ism_of(letters[chosen], carried[chosen])}
+        return motif_stage.run(tmp_path / name, arrays, [rows[i] for i in chosen], None, settings)
+
+    every, once = found("every", list(range(72))), found("once", list(range(0, 72, 3)))
+    assert every["motifs"]["regions_left_out"] == 48
+    assert once["motifs"]["regions_left_out"] == 0
+    assert every["checks"]["motif_null"] == once["checks"]["motif_null"]
+    tested = [{k: v for k, v in one["checks"]["known_sites"].items() if k != "located"} for one in (every, once)]
+    assert tested[0] == tested[1]
+    assert tested[0]["loci"] <= 24
+    for name in ("seqlets.tsv", "motifs.tsv", "motifs.meme"):
+        assert (tmp_path / "every" / name).read_text() == (tmp_path / "once" / name).read_text()
+    assert {row["region"] for row in table(tmp_path / "every" / "known_sites.tsv")} > {f"r{n}" for n in (0, 1, 2)}
+
+
 def test_maps_of_nothing_are_a_result(tmp_path):
     one_hot = np.eye(4)[np.zeros((2, 60), int)]
     regions = [Region("r0001", "a", 0, 60), Region("r0002", "b", 0, 60)]

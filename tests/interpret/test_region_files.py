@@ -115,7 +115,11 @@ def test_kept_arrays_are_made_once_and_those_of_another_run_refused(tmp_path):
     assert len(calls) == 1
     with pytest.raises(UsageError, match="another seed"):
         Kept(tmp_path / "p", {"seed": 2}, resume=True)
-    assert not Kept(tmp_path / "p", {"seed": 2}, resume=False).has("a/b")
+    assert Kept(tmp_path / "p", {"seed": 1}, resume=False).has("a/b")
+    for number in (1, 2):
+        assert not Kept(tmp_path / "p", {"seed": 1 + number}, resume=False).has("a/b")
+        assert (tmp_path / f"p.{number}").is_dir()
+    assert [path.name for path in (tmp_path / "p.1").glob("*.npz")] == ["a%2Fb.npz"]
 
 
 def test_a_damaged_kept_array_is_named(tmp_path):
@@ -123,5 +127,5 @@ def test_a_damaged_kept_array_is_named(tmp_path):
     kept.array("a", lambda: np.arange(1000))
     path = next((tmp_path / "p").glob("*.npz"))
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(IntegrityError, match="remove it and resume"):
+    with pytest.raises(IntegrityError, match="remove it and give the same command again"):
         Kept(tmp_path / "p", {}, resume=True).array("a", lambda: np.arange(1000))

@@ -89,6 +89,21 @@ def test_two_records_of_one_name_are_refused(tmp_path):
         room.from_fasta(path)
 
 
+def test_of_regions_that_overlap_as_many_as_can_be_stand_apart():
+    spans = [(5, 15), (0, 10), (10, 20), (12, 22), (20, 30)]
+    rows = [room.Region(str(n), "c", a, b, "+-"[n % 2]) for n, (a, b) in enumerate(spans)]
+    rows.append(room.Region("5", "d", 0, 10))
+    letters = [f"{'A' * 9}C", f"{'A' * 8}CG", f"{'A' * 7}CGC", "CCCCCCCCTA", "ACACACACAC", "ACATACACAC"]
+    assert room.apart(rows, letters) == [1, 2, 4, 5]
+    assert room.apart(rows[:1], letters[:1]) == [0]
+    assert room.apart([], []) == []
+
+
+def test_sequences_that_read_alike_on_either_strand_count_once():
+    found = room.from_sequences(["ACGTTT", "AAACGT", "ACGTTT", "ACGTTA"])
+    assert room.apart(found.rows, found.sequences) == [0, 3]
+
+
 def test_strings_are_regions_of_no_genome():
     found = room.from_sequences(["acgt", "TTTT"])
     assert found.sequences == ("ACGT", "TTTT")

@@ -89,6 +89,27 @@ def test_what_cannot_run_says_why():
     assert "against a reference only" in run([effects], with_word(8))["shuffled_sequence"]["reason"]
 
 
+def test_regions_that_share_bases_count_once_in_every_test():
+    sequences = with_word(14)
+    rows = [Region(f"r{i}", f"s{i // 2}", 0, LENGTH, "+-"[i % 2]) for i in range(28)]
+    letters = [s for sequence in sequences for s in (sequence, reverse_complement(sequence))]
+    maps = np.stack([model.saturate(letters) for model in (ONE_STRAND, BOTH_STRANDS)])
+    found = checks(
+        Regions(tuple(rows), tuple(letters)),
+        {"ism": maps.mean(0), "ism_models": maps},
+        [ONE_STRAND, BOTH_STRANDS],
+        controls={"random_weights": [random_model(draw) for draw in range(4)]},
+        settings=dataclasses.replace(QUICK, regions=32),
+        keep=lambda name, make: make(),
+        say=lambda text: None,
+    )
+    assert {found[name]["n"] for name in ("seeds", "deletion", "insertion", "shuffled_sequence", "signal")} == {14}
+    assert found["signal"]["regions_left_out"] == 14
+    few = run([ONE_STRAND], with_word(4) * 2)["signal"]
+    assert few["reason"].startswith("not run: 4 regions")
+    assert few["regions_left_out"] == 4
+
+
 def test_what_was_kept_is_not_run_again():
     stored = {}
 

@@ -9,6 +9,8 @@ from example_attribution import CHECKS, write_summary
 from example_run import edit, shared
 from reading import Page, lost_numbers
 
+from genomelm.interpret import meme
+from genomelm.interpret.pwm import information
 from genomelm.report import build
 from genomelm.report.attribution import logos, motifs, page, regions, variants
 
@@ -38,6 +40,7 @@ def test_a_sound_set_passes_every_check_of_the_table(made):
 
 
 SIGNAL = "signal against its null, p"
+ORDERS = "against random and GC-matched order, larger p"
 FAILING = [
     ("signal", {"distinguishable": False, "p": 0.4}, SIGNAL),
     ("brute_force", {"largest_difference": 2e-5, "compared": 9}, "ISM against single forwards, largest difference"),
@@ -65,8 +68,11 @@ FAILING = [
         {"found": 2, "patterns": 0, "null_patterns": 1.5, "p": 0.3},
         "motif patterns beyond the null runs, lowest p",
     ),
-    ("deletion", {"p": 0.2, "effect_size": 0.1, "n": 32}, "deletion against random order, p"),
-    ("insertion", {"p": 0.001, "effect_size": -0.4, "n": 32}, "insertion against random order, p"),
+    ("deletion", {"p": 0.2, "effect_size": 0.1, "n": 32}, f"deletion {ORDERS}"),
+    ("deletion", {"p": 0.001, "p_gc": 0.3, "effect_size": 0.4, "n": 32}, f"deletion {ORDERS}"),
+    ("insertion", {"p": 0.001, "effect_size": -0.4, "n": 32}, f"insertion {ORDERS}"),
+    ("seeds", {"models": 3, "median_correlation": 0.0}, "agreement between seeds, correlation"),
+    ("seeds", {"models": 2, "median_correlation": 0.19}, "agreement between seeds, correlation"),
     (
         "known_sites",
         {"loci": 50, "inside_over_outside": 1.02, "low": 0.9, "high": 1.1, "p": 0.2, "smallest_p": 1e-4, "auprc": 0.95},
@@ -120,11 +126,50 @@ def test_what_cannot_be_claimed_warns(attribution, name, entry, title):
 def test_a_check_that_did_not_run_is_a_warning_with_its_reason(attribution, entry):
     names = [*CHECKS, "deletion", "insertion", "shuffled_sequence"]
     found, report = checks(attribution, **dict.fromkeys(names, entry))
-    assert len(found) == 15
+    assert len(found) == 13  # without the planted motifs, which --truth names
     assert {check["status"] for check in found.values()} == {"warn"}
-    assert report["not_run"] == 15
+    assert report["not_run"] == 13
+    if not entry:
+        assert found["label-shuffled model, |Spearman|"]["reason"].endswith("shuffled_labels=DIR was not given")
     if entry:
         assert {check["reason"] for check in found.values()} == {"not run: the day was short"}
+
+
+def test_what_the_run_warned_of_stands_on_top_and_warns(attribution, tmp_path):
+    edit(attribution / "summary.json", "warnings", value=["5 of 5 regions are <b> others"])
+    report = page.write(attribution, tmp_path / "p.html")
+    source = (tmp_path / "p.html").read_text()
+    assert report["verdict"] == "warn"
+    assert report["notices"] == ["5 of 5 regions are <b> others"]
+    assert source.index("are &lt;b&gt; others") < source.index('class="checks"')
+
+
+def test_regions_left_out_of_the_tests_are_counted(attribution, tmp_path):
+    write_summary(attribution, 12, 80, {"signal": CHECKS["signal"] | {"regions_left_out": 4}})
+    edit(attribution / "summary.json", "motifs", value={"found": 3, "regions_left_out": 5})
+    report = page.write(attribution, tmp_path / "p.html")
+    source = (tmp_path / "p.html").read_text()
+    signal = next(check for check in report["checks"] if check["name"] == SIGNAL)
+    assert "4 regions left out" in signal["reason"]
+    assert "Signal: 4 regions left out, whose bases others hold." in source
+    assert "5 regions left out, whose bases others hold." in source[source.index('<h2 id="motifs">') :]
+
+
+def test_a_motif_says_which_null_it_did_not_beat_and_that_it_was_not_matched(attribution, tmp_path):
+    header, *rows = [line.split("\t") for line in (attribution / "motifs.tsv").read_text().splitlines()]
+    table = [dict(zip(header, row, strict=True)) | {"shuffled_p": "0.001"} for row in rows]
+    table[0] |= {"real": "no", "null_p": "0.001", "shuffled_p": "0.2"}
+    table[1] |= {"real": "no", "null_p": "0.3", "shuffled_p": "0.2"}
+    table[2] |= {"real": "no", "null_p": "0.009"}  # a run held one as strong
+    lines = ["\t".join(table[0]), *("\t".join(row.values()) for row in table)]
+    (attribution / "motifs.tsv").write_text("\n".join(lines) + "\n")
+    (attribution / "matches.tsv").unlink()
+    report = page.write(attribution, tmp_path / "p.html")
+    failed = [motif["failed"] for motif in report["sets"][0]["motifs"]["motifs"]]
+    assert failed == ["shuffled sequence", "the null runs and shuffled sequence", "the null runs"]
+    source = (tmp_path / "p.html").read_text()
+    assert "no better than shuffled sequence</span>" in source
+    assert source.count("not looked for: only motifs that beat their nulls are matched") == 3
 
 
 def test_a_set_no_better_than_its_null_says_so_on_top_and_in_the_json(attribution, tmp_path):
@@ -305,6 +350,16 @@ def test_a_column_of_one_letter_has_two_bits_and_an_even_one_none():
     assert heights[2].tolist() == [0.5, 0.5, 0, 0]
 
 
+def test_logos_have_the_bits_that_the_table_of_motifs_states(tmp_path):
+    background, ppm = (0.3, 0.2, 0.2, 0.3), np.array([[0.3, 0.2, 0.2, 0.3], [1.0, 0, 0, 0], [0, 0.7, 0.3, 0]])
+    meme.write(tmp_path / "motifs.meme", {"motif_1": ppm}, [9], background)
+    assert motifs.background(tmp_path / "motifs.meme") == list(background)
+    assert motifs.background(tmp_path / "none.meme") == [0.25] * 4
+    heights = logos.bits(ppm, background)
+    assert heights.sum(axis=-1) == pytest.approx(information(ppm, background))
+    assert heights[1].tolist() == pytest.approx([np.log2(1 / 0.3), 0, 0, 0])
+
+
 def test_hits_are_counted_on_the_sites_that_they_touch(made, attribution):
     found = made[1]["sets"][0]["sites"]
     assert (found["hits"], found["hits_on_sites"], found["sites"], found["sites_hit"]) == (18, 18, 36, 18)
@@ -323,4 +378,5 @@ def test_a_folder_of_one_locus_has_a_page_of_its_own(run, tmp_path):
     assert report["sets"] == []
     assert report["verdict"] == "warn"
     assert 'class="locus"' in source
+    assert " (0-based).</p>" in source
     assert '<h2 id="motifs">' not in source

@@ -7,7 +7,7 @@ from example_run import shared
 from typer.testing import CliRunner
 
 from genomelm.commands.report import report
-from genomelm.errors import UsageError
+from genomelm.errors import InputError, UsageError
 
 
 def call(*arguments):
@@ -57,6 +57,15 @@ def test_options_of_the_other_page_are_refused(models, tmp_path):
     with pytest.raises(UsageError, match="--compare"):
         raise call(models[0], "-o", tmp_path / "r.html", "--readme", tmp_path / "README.md").exception
     assert written(tmp_path) == set()
+
+
+def test_a_folder_without_results_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/genome.fa").write_text(">c\nA\n")
+    result = call(tmp_path / "data", "-o", tmp_path / "r.html")
+    assert isinstance(result.exception, InputError)
+    assert "data holds no results" in str(result.exception)
+    assert written(tmp_path) == {"genome.fa"}
 
 
 def test_a_folder_of_attributions_gives_its_page_and_is_left_alone(attribution, tmp_path):

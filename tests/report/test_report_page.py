@@ -141,7 +141,7 @@ def test_hostile_values_of_the_wrong_type_do_not_stop_the_page(run, tmp_path):
 
 
 def test_an_empty_run_makes_a_page(tmp_path):
-    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "score").mkdir(parents=True)
     build.write(tmp_path / "run", tmp_path / "r.html")
     assert "WARN" in (tmp_path / "r.html").read_text()
 

@@ -24,7 +24,8 @@ def test_a_sound_run_has_no_failure(run):
     assert report["counts"]["pass"] >= 25
 
 
-def test_an_empty_directory_gives_warnings_only(tmp_path):
+def test_a_model_without_any_file_gives_warnings_only(tmp_path):
+    (tmp_path / "score").mkdir()
     report = build.gather(tmp_path)
     assert {check["status"] for check in report["checks"]} == {"warn"}
     assert all(check["value"] is None and "not run" in check["reason"] for check in report["checks"])

@@ -1,36 +1,44 @@
 """Sequence logos of motif matrices, both strands."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from markupsafe import Markup
 
+from genomelm.interpret.pwm import UNIFORM, information
 from genomelm.report.svg import BASE_COLOURS, figure, glyph, line, tag, text, tick_label
 
 COLUMN, HEIGHT, LEFT, TOP, BOTTOM = 17, 66, 44, 18, 16
 LETTERS = "ACGT"
 
 
-def of_motif(motif: dict) -> list[Markup]:
-    """Draw a motif of the lexicon: PPM and CWM, each forward and as its reverse complement."""
+def of_motif(motif: dict, background: Sequence[float] = UNIFORM) -> list[Markup]:
+    """Draw a motif of the lexicon: PPM and CWM, each forward and as its reverse complement.
+
+    Args:
+        background: shares of A C G T, equal for a letter and its complement, which the bits are held against.
+    """
     drawn = []
     for key, title in (("ppm", "PPM, bits"), ("cwm", "CWM")):
         if motif[key] is None:
             continue
         matrix = np.array(motif[key], dtype=float)
-        heights = bits(matrix) if key == "ppm" else matrix
+        heights = bits(matrix, background) if key == "ppm" else matrix
         for strand, values in (("forward", heights), ("reverse complement", heights[::-1, ::-1])):
             drawn.append(logo(values, f"{title}, {strand}", f"{motif['name']}: {title}, {strand}"))
     return drawn
 
 
-def bits(ppm: np.ndarray) -> np.ndarray:
-    """Return letter heights (w, 4): each probability times the information of its column, uniform background.
+def bits(ppm: np.ndarray, background: Sequence[float] = UNIFORM) -> np.ndarray:
+    """Return letter heights (w, 4): each probability times the relative entropy of its column to the background.
 
     Source: Schneider and Stephens 1990, Nucleic Acids Research 18:6097.
     """
     total = ppm.sum(axis=-1, keepdims=True)
-    share = np.divide(ppm, total, out=np.full_like(ppm, 0.25), where=total > 0).clip(0, 1)
-    logs = np.log2(share, out=np.zeros_like(share), where=share > 0)
-    return share * np.maximum(2 + (share * logs).sum(axis=-1, keepdims=True), 0)
+    share = np.divide(ppm, total, out=np.broadcast_to(np.array(background), ppm.shape).copy(), where=total > 0).clip(
+        0, 1
+    )
+    return share * np.maximum(information(share, tuple(background)), 0)[:, None]
 
 
 def logo(heights: np.ndarray, caption: str, title: str) -> Markup:

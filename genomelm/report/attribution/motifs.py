@@ -1,7 +1,13 @@
 """The motif lexicon of an attribution set: matrices, counts, matches, places and marginal effects."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 
+from genomelm.interpret.motif_null import LARGEST_P
+from genomelm.interpret.pwm import UNIFORM
+from genomelm.report.attribution import verdicts
 from genomelm.report.attribution.folder import AttributionFolder, real, whole
 from genomelm.report.attribution.regions import rounded
 from genomelm.report.sections import flat_numbers
@@ -9,12 +15,14 @@ from genomelm.report.sections import flat_numbers
 SHOWN = 100
 LARGEST_Q = 0.05
 """A match whose q is larger is not significant: neither its name nor its numbers are shown."""
+_FREQUENCIES = re.compile(r"^Background letter frequencies.*\nA +(0\.\d+) C +(0\.\d+) G +(0\.\d+) T +(0\.\d+)", re.M)
 LINKED = 12
 """Regions that a motif links to."""
 
 
 def lexicon(folder: AttributionFolder) -> dict:
-    """Return {"total", "motifs": [one entry a motif], "facts": summary.json's numbers about the motifs}."""
+    """Return {"total", "motifs": [one entry a motif], "facts": summary.json's numbers about the motifs,
+    "regions_left_out": a sentence, "background": shares of A C G T}."""
     rows = folder.rows("motifs.tsv", "motif")
     arrays = folder.npz("motifs.npz")
     matches, marginal = _by_motif(folder, "matches.tsv"), _by_motif(folder, "marginal.tsv")
@@ -27,6 +35,7 @@ def lexicon(folder: AttributionFolder) -> dict:
             {
                 "name": name,
                 "real": row.get("real") != "no",
+                "failed": _failed(row),
                 "ppm": matrix(arrays.get(f"ppm_{i}")),
                 "cwm": matrix(arrays.get(f"cwm_{i}")),
                 "facts": {
@@ -44,8 +53,29 @@ def lexicon(folder: AttributionFolder) -> dict:
                 ],
             }
         )
-    facts = flat_numbers(folder.summary.mapping("motifs"))
-    return {"total": len(rows), "motifs": motifs, "facts": facts}
+    facts = folder.summary.mapping("motifs")
+    left_out = verdicts.regions_left_out(facts)
+    return {
+        **{"total": len(rows), "motifs": motifs, "facts": flat_numbers(facts)},
+        **{"regions_left_out": left_out, "background": background(folder.path / "motifs.meme")},
+    }
+
+
+def background(path: Path) -> list[float]:
+    """Return the shares of A C G T that a file of motifs was made against; a quarter each where it does not say."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    found = _FREQUENCIES.search(text)
+    shares = [float(share) for share in found.groups()] if found else []
+    return shares if shares and min(shares) > 0 and abs(sum(shares) - 1) < 0.01 else list(UNIFORM)
+
+
+def _failed(row: dict[str, str]) -> str:
+    """Return what a motif that is not real is no better than; empty for a real one."""
+    if row.get("real") != "no":
+        return ""
+    tests = {"null_p": "the null runs", "shuffled_p": "shuffled sequence"}
+    beaten = [tests[key] for key in tests if (p := real(row.get(key))) is not None and p > LARGEST_P]
+    return " and ".join(beaten) or tests["null_p"]
 
 
 def best_match(rows: list[dict[str, str]]) -> dict | None:

@@ -36,7 +36,7 @@ def gather(folder: Path, *, title: str | None = None, skip: tuple[Path, ...] = (
         "kind": KIND,
         "title": title or f"genomelm attributions: {name}",
         "verdict": verdict(checks),
-        "notices": [entry["sentence"] for entry in found if entry["sentence"]],
+        "notices": sets.notices(found),
         "counts": {status: sum(c.status == status for c in checks) for status in ("pass", "warn", "fail")},
         "total": len(checks),
         "not_run": sum(c.value is None for c in checks),

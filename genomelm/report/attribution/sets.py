@@ -29,6 +29,8 @@ def gather(folder: AttributionFolder, tables: Sequence[Path]) -> dict:
         "models": [name for name in models if isinstance(name, str)] if isinstance(models, list) else [],
         "score_of": score_of if isinstance(score_of, str) else "",
         "left_out": _left_out(part),
+        "warnings": verdicts.warnings(part),
+        "regions_left_out": verdicts.regions_left_out(part.mapping("checks", "signal")),
         "settings": flat_numbers(folder.part("params.json").mapping("settings")),
         "numbers": flat_numbers(part.mapping("checks")),
         "regions": regions.regions(folder),
@@ -52,13 +54,26 @@ def figures(sets: Sequence[dict]) -> dict:
     return {
         "places": [{drawn["id"]: i for i, drawn in enumerate(entry["regions"]["drawn"])} for entry in sets],
         "titles": [_titles(entry["regions"]) for entry in sets],
-        "logos": [[logos.of_motif(motif) for motif in entry["motifs"]["motifs"]] for entry in sets],
+        "logos": [
+            [logos.of_motif(motif, entry["motifs"]["background"]) for motif in entry["motifs"]["motifs"]]
+            for entry in sets
+        ],
         "curves": [curves.draw(entry) for entry in sets],
         "filters": [
             [[filter_figures.draw(one) for one in operator["drawings"]] for operator in entry["filters"]["operators"]]
             for entry in sets
         ],
     }
+
+
+def notices(found: Sequence[dict]) -> list[str]:
+    """Return what must stand on top of the page, of all sets."""
+    texts = []
+    for entry in found:
+        before = f"{entry['name']}: " if entry["name"] else ""
+        texts += [entry["sentence"]] if entry["sentence"] else []
+        texts += [before + text for text in entry["warnings"]]
+    return texts
 
 
 def shorten(entry: dict) -> dict:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from genomelm.report.checks import FAIL, PASS, WARN, Check, Outcome, at_least, at_most, check
 from genomelm.report.inputs import Missing, Part
+from genomelm.report.values import finite
 
 GROUP = "Attribution"
 NULL_SENTENCE = "indistinguishable from null"
@@ -14,7 +15,20 @@ def of_set(name: str, part: Part) -> list[Check]:
     """Return the checks of one attribution set, each name behind the set's; of a set without a name, alone."""
     before = f"{name}: " if name else ""
     found = [check(GROUP, before + title, target, measure) for title, target, measure in _checks(part)]
-    return found + [check(GROUP, before + title, target, measure) for title, target, measure in _own_controls(part)]
+    found += [check(GROUP, before + title, target, measure) for title, target, measure in _own_controls(part)]
+    return found + [Check(GROUP, before + "warning of the run", WARN, "none", None, text) for text in warnings(part)]
+
+
+def warnings(part: Part) -> list[str]:
+    """Return what the run itself warned of."""
+    found = part.optional("warnings")
+    return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+
+
+def regions_left_out(entry: dict) -> str:
+    """Return a sentence on the regions that a test left out because others hold their bases; empty without any."""
+    count = finite(entry.get("regions_left_out"))
+    return f"{count:g} regions left out, whose bases others hold" if count else ""
 
 
 def sentence(name: str, part: Part) -> str:
@@ -39,6 +53,8 @@ def _number(part: Part, name: str, key: str) -> float:
     reason = _entry(part, name).get("reason")
     if isinstance(reason, str) and key not in _entry(part, name):
         raise Missing(reason.removeprefix("not run: "))
+    if name == "shuffled_labels" and not _entry(part, name):
+        raise Missing("--control shuffled_labels=DIR was not given")
     return part.number("checks", name, key)
 
 
@@ -59,7 +75,8 @@ def _join(*texts: str) -> str:
 
 
 def _checks(part: Part) -> list[tuple[str, str, Callable[[], Outcome]]]:
-    """Return (title, target, measure) for each check of the table, whether it ran or not."""
+    """Return (title, target, measure) for each check of the table, whether it ran or not; planted motifs only where
+    the run was told of them."""
 
     def number(name: str, key: str) -> float:
         return _number(part, name, key)
@@ -67,6 +84,7 @@ def _checks(part: Part) -> list[tuple[str, str, Callable[[], Outcome]]]:
     def signal() -> Outcome:
         against = _entry(part, "signal").get("against")
         text = f"against {against}" if isinstance(against, str) else ""
+        text = _join(text, regions_left_out(_entry(part, "signal")))
         if _entry(part, "signal").get("distinguishable") is False:
             return FAIL, _plain(part, "signal", "p"), _join(NULL_SENTENCE, text)
         p = number("signal", "p")
@@ -95,9 +113,12 @@ def _checks(part: Part) -> list[tuple[str, str, Callable[[], Outcome]]]:
 
     def seeds() -> Outcome:
         value, models = number("seeds", "median_correlation"), number("seeds", "models")
+        text = f"median over regions and pairs of {models:g} models"
+        if value < 0.2:
+            return FAIL, value, text
         if models < 3:
             return WARN, value, f"{models:g} models; three are needed"
-        return (PASS if value >= 0.5 else WARN), value, f"median over regions and pairs of {models:g} models"
+        return (PASS if value >= 0.5 else WARN), value, text
 
     def control(name: str) -> Callable[[], Outcome]:
         return lambda: _control(part, name)
@@ -108,9 +129,11 @@ def _checks(part: Part) -> list[tuple[str, str, Callable[[], Outcome]]]:
             text = _join(
                 _shown("effect size", effect),
                 _shown("regions:", _plain(part, kind, "n")),
+                _shown("against random order p", p),
                 _shown("against GC-matched order p", matched),
             )
-            return (PASS if p < 0.01 and effect is not None and effect > 0 else FAIL), p, text
+            larger = p if matched is None else max(p, matched)
+            return (PASS if larger < 0.01 and effect is not None and effect > 0 else FAIL), larger, text
 
         return measure
 
@@ -144,7 +167,7 @@ def _checks(part: Part) -> list[tuple[str, str, Callable[[], Outcome]]]:
         worst = min(motifs, key=lambda row: row["pearson"])
         return at_least(number("truth", "lowest_pearson"), 0.9, f"of {len(motifs)} motifs; lowest is {worst['name']}")
 
-    return [
+    table = [
         ("signal against its null, p", "distinguishable from null", signal),
         ("ISM against single forwards, largest difference", "at most 1e-5", brute_force),
         ("integrated gradients, largest completeness error", "at most 0.01", completeness),
@@ -157,11 +180,16 @@ def _checks(part: Part) -> list[tuple[str, str, Callable[[], Outcome]]]:
         ("random-weight model, |Spearman|", "at most 0.2", control("random_weights")),
         ("label-shuffled model, |Spearman|", "at most 0.2", control("shuffled_labels")),
         ("motif patterns beyond the null runs, lowest p", "one or more patterns", patterns),
-        ("agreement between seeds, correlation", "at least 0.5, three seeds", seeds),
-        ("deletion against random order, p", "under 0.01", faithful("deletion")),
-        ("insertion against random order, p", "under 0.01", faithful("insertion")),
-        ("score beside dinucleotide shuffles, p", "under 0.01", shuffled),
+        ("agreement between seeds, correlation", "at least 0.5, three seeds; under 0.2 fails", seeds),
+        ("deletion against random and GC-matched order, larger p", "under 0.01", faithful("deletion")),
+        ("insertion against random and GC-matched order, larger p", "under 0.01", faithful("insertion")),
+        ("score beside dinucleotide shuffles, p", "under 0.01, either way; never fails", shuffled),
         ("known sites against position-matched null, p", "under 0.001, pooled over loci", known_sites),
+    ]
+    if not _entry(part, "truth") or "reason" in _entry(part, "truth"):
+        return table
+    return [
+        *table,
         ("planted motifs, AUPRC inside sites", "at least 0.9, three motifs", planted),
         ("planted motifs, lowest PWM Pearson", "at least 0.9", recovered),
     ]
@@ -176,9 +204,6 @@ def _control(part: Part, name: str) -> Outcome:
 
 def _planted_motifs(part: Part) -> list[dict]:
     """Return the planted motifs that are well described, or raise Missing where fewer than three were planted."""
-    reason = _entry(part, "truth").get("reason")
-    if isinstance(reason, str):
-        raise Missing(reason.removeprefix("not run: "))
     rows = part.get("checks", "truth", "motifs")
     good = [
         row
