@@ -14,9 +14,14 @@ def fetch(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write, or a folder to write the names into.")
     ] = None,
-    manifest: Annotated[Path, typer.Option(help="The manifest: a table (TSV), or a folder of tables.")] = Path(
-        "data_manifests"
-    ),
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            help="The manifest: a table (TSV), or a folder of tables. Default: the folder data_manifests here, "
+            "or else the tables that come with genomelm.",
+            show_default=False,
+        ),
+    ] = None,
     list_names: Annotated[bool, typer.Option("--list", help="Print the manifest's files and end.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print sources, bytes and licences, and write nothing.")
@@ -51,11 +56,15 @@ def fetch(
     """
     import dataclasses
 
+    from genomelm.data.fetch import mirror_bases
     from genomelm.data.manifest import read_manifest
     from genomelm.data.plan import free_bytes, plan
     from genomelm.errors import ResourceError, UsageError
 
+    mirror_bases(mirror or ())
+    manifest, lock = _tables(manifest)
     table = read_manifest(manifest)
+    lock = lock or table.lock_path
     if list_names:
         _print_rows(table.rows.values(), as_json)
         return
@@ -71,7 +80,7 @@ def fetch(
     targets = _targets(rows, output or Path(), as_published, unpack, source)
     if dry_run:
         steps = [
-            plan(row, target, mirrors=mirror or (), offline=offline, lock=table.lock_path)
+            plan(row, target, mirrors=mirror or (), offline=offline, lock=lock)
             for row, target in zip(rows, targets, strict=True)
         ]
         needed, free = sum(step.bytes or 0 for step in steps), free_bytes(targets[0].absolute().parent)
@@ -80,11 +89,26 @@ def fetch(
             raise ResourceError(f"{needed:,} bytes are needed below {targets[0].parent}, where {free:,} are free")
         return
     for row, target in zip(rows, targets, strict=True):
-        how = {"mirrors": mirror or (), "offline": offline, "timeout": timeout, "lock": table.lock_path}
+        how = {"mirrors": mirror or (), "offline": offline, "timeout": timeout, "lock": lock}
         logger.info("%s: licence: %s; to cite: %s", row.name, row.licence, row.citation)
         written = _fetch_one(row, target, manifest, how, as_published, unpack, source)
         told = [*map(str, written[:3]), *([f"{len(written) - 3:,} more"] if len(written) > 3 else [])]
         logger.info("%s: wrote %s", row.name, ", ".join(told))
+
+
+def _tables(manifest: Path | None) -> tuple[Path, Path | None]:
+    """Return the manifest, and where it pins digests if that is not beside its tables.
+
+    An installation's own tables pin in the cache: many projects share them, and they may not be writable.
+    """
+    from genomelm.commands.workflow_source import workflow_folder
+    from genomelm.data.manifest import LOCK
+    from genomelm.seq.fasta_index import cache_folder
+
+    here = manifest or Path("data_manifests")
+    if manifest is not None or here.exists():
+        return here, None
+    return workflow_folder() / here, cache_folder(None) / LOCK
 
 
 def _targets(rows: list, output: Path, as_published: bool, unpack: bool, source: Path | None) -> list[Path]:
@@ -115,43 +139,52 @@ def _fetch_one(
     row: Any, target: Path, manifest: Path, how: dict[str, Any], as_published: bool, unpack: bool, source: Path | None
 ) -> list[Path]:
     """Fetch a row, or take `source` for it; return the files written."""
-    from genomelm.data.archive import unpack as unpack_archive
-    from genomelm.data.checksum import read_pins
     from genomelm.data.fetch import fetch as fetch_published
-    from genomelm.data.prepare import prepare
-    from genomelm.errors import IntegrityError
-    from genomelm.files import provenance, sha256, write_json
+    from genomelm.files import output_lock, provenance, sha256, write_json
 
-    if source is not None:
-        digest = sha256(source)
-        expected = row.sha256 or read_pins(how["lock"]).get(row.name)
-        if expected is not None and digest != expected:
-            raise IntegrityError(
-                f"{source} is not the published {row.name}: its sha256 is not {expected}; fetch it again"
-            )
-        raw = source
-    elif as_published:
+    if as_published:
         fetch_published(row, target, **how)
         return [target]
+    told = target.with_name(f"{target.name}.provenance.json")
+    with output_lock(told):  # from the first byte to the last: another fetch of this file would take its download away
+        written, found = _download_and_prepare(row, target, how, unpack, source)
+        facts: dict[str, Any] = {"name": row.name, "file": target.name}
+        if not unpack:
+            facts |= {"sha256": sha256(target), "bytes": target.stat().st_size}
+        facts |= {"licence": row.licence, "citation": row.citation, "url": " ".join(row.urls), "notes": row.notes}
+        facts["provenance"] = provenance(manifest=str(manifest), **found)
+        write_json(told, facts)
+    return [*written, told]
+
+
+def _download_and_prepare(
+    row: Any, target: Path, how: dict[str, Any], unpack: bool, source: Path | None
+) -> tuple[list[Path], dict[str, str]]:
+    """Return the files written, and the facts of the published file."""
+    from genomelm.data.archive import unpack as unpack_archive
+    from genomelm.data.fetch import fetch as fetch_published
+    from genomelm.data.fetch import take_source
+    from genomelm.data.prepare import prepare
+    from genomelm.errors import InputError, IntegrityError
+
+    if source is not None:
+        digest, against = take_source(row, source, how["lock"])
+        raw, found = source, {"published_sha256": digest, "source": str(source), "held_against": against}
     else:
         raw = target.parent / f".{target.name}.published"  # a fixed name: a broken download goes on next time
-        digest = fetch_published(row, raw, **how)
+        found = {"published_sha256": fetch_published(row, raw, **how)}
     try:
         if unpack:
             written = unpack_archive(raw, target)
         else:
             written = prepare(raw, target, row.kind, row.member, consume=source is None)
-    finally:
+    except (InputError, IntegrityError):  # the same bytes would be refused again
         if source is None:
             raw.unlink(missing_ok=True)
-    facts: dict[str, Any] = {"name": row.name, "file": target.name}
-    if not unpack:
-        facts |= {"sha256": sha256(target), "bytes": target.stat().st_size}
-    facts |= {"licence": row.licence, "citation": row.citation, "url": " ".join(row.urls), "notes": row.notes}
-    facts["provenance"] = provenance(manifest=str(manifest), published_sha256=digest)
-    written.append(target.with_name(f"{target.name}.provenance.json"))
-    write_json(written[-1], facts)
-    return written
+        raise
+    if source is None:  # and not before: where the disk was full, the same command goes on from the whole download
+        raw.unlink(missing_ok=True)
+    return written, found
 
 
 def _size(count: int | None) -> str:

@@ -39,7 +39,7 @@ def unpack(archive: str | Path, folder: str | Path) -> list[Path]:
         The files written.
 
     Raises:
-        InputError: it is no archive, or it is damaged.
+        InputError: it is no archive, is damaged, or its compression is not known here.
         IntegrityError: a member would leave the folder, is a link or no file, or unpacks to far too much.
         ResourceError: the disk has no room for it.
         UsageError: the folder holds other files.
@@ -65,7 +65,7 @@ def take(archive: str | Path, path: str, target: str | Path) -> None:
         path: of the member, or the end of it where only one member ends so.
 
     Raises:
-        InputError: it is no archive, is damaged, or has no such member or several.
+        InputError: it is no archive, is damaged, has no such member or several, or its compression is not known here.
         IntegrityError: as `unpack`.
         ResourceError: the disk has no room for it.
     """
@@ -143,6 +143,10 @@ def _members(archive: Path) -> Iterator[dict[str, Member]]:
             yield found
         except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError) as error:
             raise InputError(f"{archive} is damaged ({error}); fetch it again") from None
+        except NotImplementedError as error:
+            raise InputError(
+                f"{archive} is packed in a way that Python cannot read ({error}): unpack it with another program"
+            ) from None
 
 
 def _refuse_path(path: str, archive: Path) -> None:

@@ -83,12 +83,12 @@ def fetch(
             if error.integrity:
                 forget(partial)
                 raise IntegrityError(
-                    f"{row.name}: {error}; nothing was kept. Try again later, or give a --mirror"
+                    f"{row.name}: {error}; nothing was kept. Try again later, or give {_other(row, mirrors)}"
                 ) from None
             kept = partial.stat().st_size if partial.exists() else 0
             hint = f"; {kept:,} bytes are kept, and the same command goes on from there" if kept else ""
             raise ResourceError(
-                f"{row.name}: {error}{hint}. Check the network and proxy settings, or give a --mirror"
+                f"{row.name}: {error}{hint}. Check the network and proxy settings, or give {_other(row, mirrors)}"
             ) from None
         except IntegrityError:
             forget(partial)
@@ -112,14 +112,63 @@ def mirrored(url: str, mirrors: Iterable[str]) -> str:
         UsageError: a base is no address.
     """
     _, _, host, path = url.split("/", 3)
+    bases = mirror_bases(mirrors)
+    base = bases.get(host, bases.get(None))
+    return url if base is None else f"{base.rstrip('/')}/{path}"
+
+
+def mirror_bases(mirrors: Iterable[str]) -> dict[str | None, str]:
+    """Return host -> base address of mirrors as `mirrored` takes them; None stands for all other hosts.
+
+    Raises:
+        UsageError: a base is no address.
+    """
     bases = {}
     for mirror in mirrors:
         match = re.fullmatch(r"(?:([^/=\s]+)=)?(https?://[^/\s]+\S*)", mirror)
         if not match:
             raise UsageError(f"--mirror {mirror} is neither a base address (https://...) nor HOST=https://...")
         bases[match[1]] = match[2]
-    base = bases.get(host, bases.get(None))
-    return url if base is None else f"{base.rstrip('/')}/{path}"
+    return bases
+
+
+def take_source(row: Row, source: str | Path, lock: Path) -> tuple[str, str]:
+    """Hold a published file that is on this machine already against what is known of the row.
+
+    Where no digest is known, the file is looked at as a download is, and its digest pinned: with a warning, because
+    nobody says that these are the publisher's bytes.
+
+    Args:
+        lock: table of the digests that were pinned on first use.
+
+    Returns:
+        The SHA-256 of the file, and what it was held against.
+
+    Raises:
+        InputError: it is cut, or not of the row's kind.
+        IntegrityError: it has another digest, or is an archive that is not safe to unpack.
+    """
+    digest, pinned = sha256(source), read_pins(lock).get(row.name)
+    expected = row.sha256 or pinned
+    if expected is not None and digest != expected:
+        raise IntegrityError(f"{source} is not the published {row.name}: its sha256 is not {expected}; fetch it again")
+    if expected is not None:
+        return digest, "sha256 of the manifest" if row.sha256 else f"sha256 pinned in {lock}"
+    check_published(Path(source), row.kind, row.name, row.member)
+    pin(lock, row.name, digest)
+    logger.warning(
+        "%s: no digest is known here that %s could be held against%s: its sha256 %s is pinned in %s as of a first use. "
+        "Compare it with the publisher's, or bring the lock.tsv of where it was fetched",
+        *(row.name, source, f" (the publisher's stands at {row.checksum_url})" if row.checksum_url else ""),
+        *(digest, lock),
+    )
+    return digest, f"nothing: pinned in {lock} as of a first use"
+
+
+def _other(row: Row, mirrors: tuple[str, ...]) -> str:
+    """Return what to give instead of the addresses that failed."""
+    tried = {mirrored(url, mirrors) for url in row.urls} - set(row.urls)
+    return f"another --mirror (it sent this to {', '.join(sorted(tried))})" if tried else "a --mirror"
 
 
 def _persist(action: Callable[[str], str], addresses: list[str], name: str, wait: float) -> str:

@@ -15,6 +15,7 @@ from genomelm.seq.bgzf import Compression, compress, compression_of, pieces
 from genomelm.seq.fasta_index import indexed
 
 INDEXES = {"genome": (".fai", ".gzi"), "variants": (".tbi",)}
+_INDEX_ROOM = 1 << 20  # bytes; with fewer, what failed is the disk
 STARTS = {  # ending of a name -> first bytes of such a file, and what it is called
     ".meme": ((b"MEME version",), "MEME"),
     ".bw": ((b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26"), "bigWig"),
@@ -143,6 +144,7 @@ def _index(made: Path, published: Path, kind: str) -> list[Path]:
     except InputError as error:
         raise InputError(str(error).replace(str(made), str(published))) from None
     except (OSError, ValueError, pysam.SamtoolsError) as error:
+        check_room(made.parent, _INDEX_ROOM, f"the index of {made.name}")  # htslib does not say that a disk is full
         text = str(error).replace(str(made), str(published))
         raise InputError(f"{published} cannot be indexed as {kind}: {text}; is it sorted and complete?") from None
     return [Path(f"{made}{suffix}") for suffix in INDEXES[kind]]

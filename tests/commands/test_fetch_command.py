@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from genomelm.cli import app
+from genomelm.data import prepare as prepare_module
 from genomelm.data.checksum import read_pins
+from genomelm.files import output_lock
 from genomelm.seq.bgzf import compression_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -93,6 +96,7 @@ def test_a_source_with_other_bytes_is_refused(tmp_path):
         (("ecoli.fa.gz", "ecoli.gff.gz", "-o", "d", "--source", "file"), "takes one name"),
         (("ecoli.fa.gz", "-o", "x.gz", "--json"), "--dry-run"),
         (("ecoli.fa.gz", "-o", "x.gz", "--timeout", "0"), "more than 0"),
+        (("ecoli.fa.gz", "-o", "x.gz", "--mirror", "ftp://x"), "--mirror ftp://x is neither"),
     ],
 )
 def test_usage_errors_exit_with_2_and_the_fix(tmp_path, monkeypatch, arguments, text):
@@ -129,6 +133,127 @@ def test_a_mirror_of_the_environment_is_used(server, tmp_path, monkeypatch):
     result = fetch("a.txt", "-o", tmp_path / "a.txt", manifest=manifest)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "a.txt").read_bytes() == b"a"
+
+
+def test_a_mirror_is_looked_at_before_anything_is_said(tmp_path):
+    result = fetch("lac_elements.tsv", "-o", tmp_path / "x", "--mirror", "ftp://x", manifest=tmp_path / "missing")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert "ftp://x" in result.stderr
+    assert names(tmp_path) == []
+
+
+def test_a_mirror_that_failed_is_named_and_another_asked_for(server, tmp_path):
+    manifest = table(tmp_path, {"name": "a.txt", "url": "https://publisher.invalid/a.txt"})
+    result = fetch("a.txt", "-o", tmp_path / "a.txt", "--mirror", server.address("/none"), manifest=manifest)
+    assert result.exit_code == 5
+    assert f"another --mirror (it sent this to {server.address('/none/a.txt')})" in result.stderr
+    assert "give a --mirror" not in result.stderr
+
+
+@pytest.fixture
+def genome_row(server, tmp_path):
+    """A served genome; the manifest, and what fetches it as out/g.fa.gz."""
+    server.files["/g.fa"] = FASTA
+    manifest = table(tmp_path, {"name": "g.fa.gz", "kind": "genome", "url": server.address("/g.fa")})
+    return lambda: fetch("g.fa.gz", "-o", tmp_path / "out" / "g.fa.gz", manifest=manifest)
+
+
+WHOLE = ["g.fa.gz", "g.fa.gz.fai", "g.fa.gz.gzi", "g.fa.gz.provenance.json"]
+
+
+@pytest.mark.parametrize("locked", ["g.fa.gz", "g.fa.gz.provenance.json"])
+def test_a_second_fetch_leaves_the_download_of_the_first(genome_row, tmp_path, locked):
+    (tmp_path / "out").mkdir()
+    download = tmp_path / "out" / ".g.fa.gz.published"
+    download.write_bytes(FASTA)
+    with output_lock(tmp_path / "out" / locked):
+        result = genome_row()
+        assert result.exit_code == 2
+        assert download.read_bytes() == FASTA
+    assert genome_row().exit_code == 0
+    assert names(tmp_path / "out") == WHOLE
+
+
+@pytest.mark.parametrize("step", ["compress", "_index"])
+def test_a_disk_that_fills_after_the_download_does_not_cost_it(genome_row, server, tmp_path, monkeypatch, step):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare_module, step, full)
+        result = genome_row()
+    assert result.exit_code == 5
+    assert names(tmp_path / "out") == [".g.fa.gz.published"]
+    assert genome_row().exit_code == 0
+    assert names(tmp_path / "out") == WHOLE
+    assert len(server.seen) == 1
+
+
+def test_a_full_disk_is_told_from_a_file_that_has_no_index(genome_row, tmp_path, monkeypatch):
+    def fails(*_):
+        raise prepare_module.pysam.SamtoolsError("build failed")
+
+    class Usage:
+        free = 0
+
+    rooms = iter([shutil.disk_usage(tmp_path)] * 2)
+    monkeypatch.setattr(prepare_module.pysam, "faidx", fails)
+    assert genome_row().exit_code == 3
+    assert names(tmp_path / "out") == []
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: next(rooms, Usage))
+    assert genome_row().exit_code == 5
+    assert names(tmp_path / "out") == [".g.fa.gz.published"]
+
+
+@pytest.mark.parametrize("cells", [{}, {"sha256": "", "checksum_url": "https://publisher.invalid/MD5"}])
+def test_a_source_without_a_known_digest_is_pinned_with_a_warning(tmp_path, cells):
+    row = {"name": "g.fa.gz", "kind": "genome", "url": "https://publisher.invalid/g.fa"} | cells
+    manifest = table(tmp_path, row)
+    (tmp_path / "raw").write_bytes(FASTA)
+    take = lambda: fetch("g.fa.gz", "-o", tmp_path / "g.fa.gz", "--source", tmp_path / "raw", manifest=manifest)
+    first, digest = take(), hashlib.sha256(FASTA).hexdigest()
+    assert first.exit_code == 0, first.output
+    assert "no digest is known" in first.stderr
+    assert digest in first.stderr
+    assert cells.get("checksum_url", "") in first.stderr
+    lock = manifest.parent / "lock.tsv"
+    assert read_pins(lock) == {"g.fa.gz": digest}
+    facts = lambda: json.loads((tmp_path / "g.fa.gz.provenance.json").read_text())["provenance"]
+    assert facts()["held_against"] == f"nothing: pinned in {lock} as of a first use"
+    assert "no digest is known" not in take().stderr
+    assert facts()["held_against"] == f"sha256 pinned in {lock}"
+    (tmp_path / "raw").write_bytes(FASTA.replace(b"A", b"C"))
+    assert take().exit_code == 6
+
+
+def test_a_source_of_another_kind_is_refused_and_not_pinned(tmp_path):
+    manifest = table(tmp_path, {"name": "a.tsv", "url": "https://publisher.invalid/a.tsv"})
+    (tmp_path / "raw").write_bytes(b"<html>sign in</html>")
+    result = fetch("a.tsv", "-o", tmp_path / "a.tsv", "--source", tmp_path / "raw", manifest=manifest)
+    assert result.exit_code == 3
+    assert "HTML" in result.stderr
+    assert names(tmp_path) == ["raw", "tables"]
+    assert names(manifest.parent) == ["own.tsv"]
+
+
+def test_anywhere_else_the_tables_of_the_package_are_used_and_pins_go_to_the_cache(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GENOMELM_CACHE", str(tmp_path / "cache"))
+    alone = lambda *arguments: CliRunner().invoke(app, ["fetch", *map(str, arguments)])
+    assert "clinvar.vcf.gz" in alone("--list").stdout
+    assert alone("lac_elements.tsv", "-o", "x.tsv").exit_code == 0
+    before = names(REPOSITORY / "data_manifests")
+    (tmp_path / "raw").write_bytes(FASTA)
+    result = alone("hg38.fa.gz", "-o", "g.fa.gz", "--source", "raw")
+    assert result.exit_code == 0, result.output
+    assert read_pins(tmp_path / "cache" / "lock.tsv").keys() == {"hg38.fa.gz"}
+    assert names(REPOSITORY / "data_manifests") == before
+    own = table(tmp_path, {"name": "own.txt", "url": "https://publisher.invalid/x"})
+    own.parent.rename(tmp_path / "data_manifests")
+    assert "clinvar" not in alone("--list").stdout
+    assert "own.txt" in alone("--list").stdout
 
 
 def test_archives_are_unpacked_or_give_one_member(server, tmp_path):

@@ -185,3 +185,16 @@ def test_one_member_is_taken_by_its_path_or_the_end_of_it(tmp_path, make):
 def test_two_members_of_one_end_are_told(tmp_path):
     with pytest.raises(InputError, match="2 members called a"):
         take(make_zip(tmp_path / "x", {"p/a": b"1", "q/a": b"2"}), "a", tmp_path / "got")
+
+
+@pytest.mark.parametrize("way", [lambda x, out: unpack(x, out), lambda x, out: take(x, "a.csv", out)])
+def test_a_compression_that_is_not_known_is_told_and_writes_nothing(tmp_path, way):
+    raw = bytearray(make_zip(tmp_path / "x.zip", {"a.csv": b"1"}).read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):  # where headers name the method
+        at = raw.index(signature) + offset
+        raw[at : at + 2] = (9).to_bytes(2, "little")  # deflate64
+    (tmp_path / "x.zip").write_bytes(raw)
+    with pytest.raises(InputError, match="packed in a way that Python cannot read") as caught:
+        way(tmp_path / "x.zip", tmp_path / "out")
+    assert caught.value.exit_code == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.zip"]
