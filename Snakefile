@@ -6,7 +6,7 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from genomelm.commands.workflow_checks import read_workflow_config
-from genomelm.commands.workflow_config import any_of, is_path
+from genomelm.commands.workflow_config import any_of, is_unordered
 from genomelm.commands.workflow_files import cut_tasks
 from genomelm.commands.workflow_resources import megabytes, minutes, size_mb
 from genomelm.commands.workflow_shards import records_of, shard_count

@@ -103,6 +103,21 @@ def problems_in(value: Any, cls: type) -> list[str]:
     return found
 
 
+def without_unknown(value: Any, cls: type) -> Any:
+    """Return a config mapping without the keys that its class does not know, at any depth."""
+    return _known_part(value, json_schema(cls))
+
+
+def _known_part(value: Any, schema: dict) -> Any:
+    schema = schema["anyOf"][0] if "anyOf" in schema else schema
+    if not isinstance(value, dict):
+        return value
+    properties, others = schema.get("properties"), schema.get("additionalProperties")
+    if properties is not None:
+        return {key: _known_part(item, properties[key]) for key, item in value.items() if key in properties}
+    return {key: _known_part(item, others) for key, item in value.items()} if isinstance(others, dict) else value
+
+
 def _looks_like_number(value: Any) -> bool:
     """Tell whether YAML read a number such as 1e-3 as text."""
     try:

@@ -54,12 +54,13 @@ def plan(
     given = {key: value for key, value in options.items() if value is not None}
     site = read_config(Cluster, cluster) if cluster else Cluster()
     site = from_mapping(Cluster, {**dataclasses.asdict(site), **given}, source="cluster")
-    flow, manifest = read_workflow_config(read_yaml(config), workflow_folder())
+    counts = _counts(count or [])
+    flow, manifest = read_workflow_config(read_yaml(config), workflow_folder(), counts)
     if flow.device == "cuda" and not site.gpus:
         raise UsageError(f"{config} says device: cuda, and the cluster has no GPU: say --gpus")
     shipped = workflow_folder() / "tests" / "benchmarks" / "results"
     files = [shipped / f"{name}.json" for name in ("speeds", "patch_speed", "vcf_speed")]
-    work = Work(flow, manifest, site, Rates([*files, *(rates or [])]), _counts(count or []))
+    work = Work(flow, manifest, site, Rates([*files, *(rates or [])]), counts)
     jobs = work.jobs()
     parts = storage(work)
     gib = sum(parts.values()) / 2**30

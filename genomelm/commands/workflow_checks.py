@@ -1,5 +1,6 @@
 """Faults of a workflow's config: told all at once, before anything is planned, and without torch."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -7,16 +8,19 @@ from genomelm.commands.workflow_config import WorkflowConfig
 from genomelm.commands.workflow_files import NAME, file_faults, unknown
 from genomelm.commands.workflow_models import model_faults
 from genomelm.commands.workflow_places import data_faults, genome_faults, path_faults, region_faults
+from genomelm.commands.workflow_shards import record_faults
 from genomelm.commands.workflow_sheet import Sheet, read_sheet
 from genomelm.data.manifest import Manifest, read_manifest
 from genomelm.errors import UsageError
-from genomelm.settings import from_mapping
+from genomelm.settings import from_mapping, problems_in, without_unknown
 
 RESERVED = {"tasks": {"language_model"}, "models": {"fetch", "prepare", "patch"}}
 """Names beside those of the tasks in a model's folder evaluate/, and beside those of the models in logs/."""
 
 
-def read_workflow_config(mapping: dict[str, Any], root: str | Path = ".") -> tuple[WorkflowConfig, Manifest]:
+def read_workflow_config(
+    mapping: dict[str, Any], root: str | Path = ".", counted: Collection[str] = ()
+) -> tuple[WorkflowConfig, Manifest]:
     """Check a config mapping, its sheet and the files that it names, and return it with its manifest.
 
     Task and training files are read too, so that a fault in them stops a run before it starts. Of a model file only
@@ -26,18 +30,24 @@ def read_workflow_config(mapping: dict[str, Any], root: str | Path = ".") -> tup
         mapping: the config as read from YAML. Keys that Snakemake itself knows are left out.
         root: folder in which files are looked for that are not in the working directory. In the
             config that is returned, their paths are below it.
+        counted: names of scores whose records are told elsewhere.
 
     Raises:
-        UsageError: with all faults at once; those of a sheet's rows with its lines.
+        UsageError: with all faults at once; those of a sheet's rows with its lines. Only values of a wrong shape hide
+            faults of meaning: without them there is no config to look at.
     """
     mapping = {key: value for key, value in mapping.items() if key != "pathvars"}
-    config = from_mapping(WorkflowConfig, mapping, source="workflow config")
-    sheet = None
-    if config.sheet is not None:
-        sheet = read_sheet(config.sheet if Path(config.sheet).exists() else Path(root) / config.sheet)
-        config = from_mapping(WorkflowConfig, _joined(mapping, sheet), source="workflow config")
-    config = config.located(Path(root))
-    found = [
+    found = problems_in(mapping, WorkflowConfig)
+    known = without_unknown(mapping, WorkflowConfig)
+    sheet, faults = _sheet_of(known, Path(root))
+    found += faults
+    if problems_in(known, WorkflowConfig):
+        raise _all(found)
+    if sheet is not None:
+        known, faults = _joined(known, sheet)
+        found += faults
+    config = from_mapping(WorkflowConfig, known, source="workflow config").located(Path(root))
+    meant = [
         *_name_faults(config),
         *model_faults(config),
         *_task_faults(config),
@@ -52,31 +62,42 @@ def read_workflow_config(mapping: dict[str, Any], root: str | Path = ".") -> tup
         try:
             manifest = read_manifest(config.manifest)
         except UsageError as error:
-            found.append(f"manifest: {error}".replace("\n", "\n  "))
+            meant.append(f"manifest: {error}".replace("\n", "\n  "))
             manifest = None
-    found += file_faults(config, manifest)
+    meant += file_faults(config, manifest)
     if manifest is not None:
-        found += data_faults(config, manifest)
+        meant += [*data_faults(config, manifest), *record_faults(config, manifest, counted)]
+    found += [sheet.told(fault) for fault in meant] if sheet else meant
     if found:
-        found = [sheet.told(fault) for fault in found] if sheet else found
-        raise UsageError(
-            f"workflow config: {len(found)} {'fault' if len(found) == 1 else 'faults'}\n  " + "\n  ".join(found)
-        )
+        raise _all(found)
     return config, manifest
 
 
-def _joined(mapping: dict[str, Any], sheet: Sheet) -> dict[str, Any]:
-    """Return the config with the sheet's entries beside its own.
+def _all(found: list[str]) -> UsageError:
+    """Return the error that tells all faults."""
+    return UsageError(
+        f"workflow config: {len(found)} {'fault' if len(found) == 1 else 'faults'}\n  " + "\n  ".join(found)
+    )
 
-    Raises:
-        UsageError: both have an entry of one name.
-    """
+
+def _sheet_of(mapping: dict[str, Any], root: Path) -> tuple[Sheet | None, list[str]]:
+    """Return the sheet that a config names, without its faulty rows, and its faults."""
+    name = mapping.get("sheet")
+    if not isinstance(name, str):
+        return None, []
+    try:
+        sheet = read_sheet(name if Path(name).exists() else root / name)
+    except UsageError as error:
+        return None, [str(error)]
+    return sheet, [f"{sheet.path} {fault}" for fault in sheet.faults]
+
+
+def _joined(mapping: dict[str, Any], sheet: Sheet) -> tuple[dict[str, Any], list[str]]:
+    """Return the config with the sheet's entries beside its own, and the faults of names that both have."""
     parts = {part: mapping.get(part) or {} for part in sheet.entries}
     twice = [f"{part}.{name}" for part, rows in sheet.entries.items() for name in rows if name in parts[part]]
-    if twice:
-        found = "\n  ".join(sheet.told(f"{key}: the config has an entry of this name too") for key in twice)
-        raise UsageError(f"workflow config: {len(twice)} fault{'s'[: len(twice) > 1]}\n  {found}")
-    return mapping | {part: {**parts[part], **rows} for part, rows in sheet.entries.items()}
+    joined = mapping | {part: {**rows, **parts[part]} for part, rows in sheet.entries.items()}
+    return joined, [sheet.told(f"{key}: the config has an entry of this name too") for key in twice]
 
 
 def _name_faults(config: WorkflowConfig) -> list[str]:

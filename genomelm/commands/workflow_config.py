@@ -1,6 +1,7 @@
 """The workflow's config: what `configs/*.yaml` may say, and where the results of each part lie."""
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +23,7 @@ SHARD_SIZE = 50_000
 """Records that a scoring job takes, unless the config says another number."""
 
 MODEL_FILES = ("config.json", "model.safetensors", "patcher/patcher.json")
-"""Files of a model's folder; one that was trained elsewhere may have no patcher."""
+"""Files of a model's folder that the training rules declare; of one that was given, all files count."""
 
 PATCH_FILES = ("summary.json", "patcher/patcher.json", "store/store.json")
 """Files of a patching's folder that others read."""
@@ -85,9 +86,10 @@ class WorkflowConfig:
         return [f"{run}/model" for run in self.runs(model, task)]
 
     def model_inputs(self, model: str, task: str | None = None) -> list[str]:
-        """Return the files in `folders`; of a model that was trained before, those that it has."""
-        files = model_files(self.folders(model, task))
-        return [file for file in files if Path(file).is_file()] if task is None and self.models[model].given else files
+        """Return the files in `folders`, config.json first; of a model that was trained before, all that it has."""
+        if task is None and self.models[model].given:
+            return folder_files(self.models[model].folder)
+        return model_files(self.folders(model, task))
 
     def start(self, model: str) -> str:
         """Return what a model's runs on tasks start from: a trained model's folder, or its model file."""
@@ -243,9 +245,23 @@ def is_path(name: str) -> bool:
     return "/" in name
 
 
+def is_unordered(name: str) -> bool:
+    """Tell whether a VCF may have its records in any order: one of your own, without an index, which needs order."""
+    return is_path(name) and not any(Path(f"{name}{suffix}").is_file() for suffix in (".tbi", ".csi"))
+
+
 def model_files(folders: Iterable[str]) -> list[str]:
     """Return the files of the models in these folders; the folder of the first file is the first model's."""
     return [f"{folder}/{name}" for folder in folders for name in MODEL_FILES]
+
+
+def folder_files(folder: str) -> list[str]:
+    """Return all files below a model's folder, config.json first: weights, patchers, tokenizers; no hidden ones."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [os.path.join(place, name) for name in files if not name.startswith(".")]
+    return sorted(found, key=lambda file: (file != os.path.join(folder, "config.json"), file))
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -77,7 +77,8 @@ def profile_texts(site: Site | None, with_gpu: bool) -> dict[str, str]:
     import yaml
 
     folder = workflow_folder() / "configs" / "profiles"
-    texts = {"local/config.yaml": (folder / "local" / "config.yaml").read_text()}
+    _, _, local = (folder / "local" / "config.yaml").read_text().partition("\n")
+    texts = {"local/config.yaml": f"# One machine: snakemake --profile local, in this directory.\n{local}"}
     if site is not None:
         shipped = yaml.safe_load((folder / "slurm" / "config.yaml").read_text())
         lines = ["# This cluster, for `snakemake --profile slurm` in this directory.", *(f"# {n}" for n in site.notes)]

@@ -3,10 +3,13 @@
 import dataclasses
 from pathlib import Path
 
-from genomelm.commands.workflow_config import MODEL_FILES, WorkflowConfig
+from genomelm.commands.workflow_config import WorkflowConfig
 from genomelm.commands.workflow_files import unknown
 from genomelm.commands.workflow_parts import ModelUse, PatchConfig
 from genomelm.patching.parameters import limits_fault
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+"""Either of these is in a trained model's folder; the second names the files of large weights."""
 
 
 def model_faults(config: WorkflowConfig) -> list[str]:
@@ -49,7 +52,9 @@ def _faults(config: WorkflowConfig, name: str, use: ModelUse) -> list[str]:
     if use.given:
         if odd := [key for key in training if getattr(use, key) is not None]:
             return [f".{odd[0]}: the model of a folder is trained already; drop it"]
-        absent = [file for file in MODEL_FILES[:2] if not Path(use.folder, file).is_file()]
+        has = {file: Path(use.folder, file).is_file() for file in ("config.json", *WEIGHTS)}
+        absent = [] if has["config.json"] else ["config.json"]
+        absent += [] if any(has[file] for file in WEIGHTS) else [WEIGHTS[0]]
         return [f".folder: {use.folder} holds no {' and no '.join(absent)}: is it a model's folder?"] if absent else []
     found = []
     if (use.patches is None) != (use.train is None):

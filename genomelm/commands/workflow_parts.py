@@ -130,7 +130,7 @@ class ScoreConfig:
     width: int = setting(1024, "reference bases around each variant, without window", minimum=2)
     background: str | None = setting(None, "name of a background, for percentiles")
     records: int | None = setting(
-        None, "records of the VCF, where they are known; none: from its index, else from its size", minimum=1
+        None, "about how many records the VCF has; none: told by the file, or by its size in the manifest", minimum=1
     )
     shard_size: int | None = setting(None, "records a job; none: the workflow's", minimum=1)
 

@@ -91,11 +91,11 @@ def described(path: str, workflow: Path, with_text: bool) -> dict:
         workflow: folder of the workflow's own files, whose paths are kept relative to it.
         with_text: keep the text, so that the file can be written again: of config files and tables of names only.
     """
-    whole = Path(path).resolve()
+    whole = Path(os.path.abspath(path))  # as it is called, not where a link leads: a model's folder may be of links
     if whole.is_relative_to(Path.cwd()):
         place, name = "directory", whole.relative_to(Path.cwd())
-    elif whole.is_relative_to(workflow.resolve()):
-        place, name = "workflow", whole.relative_to(workflow.resolve())
+    elif whole.resolve().is_relative_to(workflow.resolve()):
+        place, name = "workflow", whole.resolve().relative_to(workflow.resolve())
     else:
         place, name = "elsewhere", whole
     found = {"path": str(name), "in": place, "bytes": whole.stat().st_size, "sha256": sha256(whole)}

@@ -7,6 +7,8 @@ from genomelm.data.manifest import Manifest
 
 PLAIN = 3.3
 """How much larger a FASTA file is than its compressed one."""
+UNKNOWN_MB = {"genome": 1000, "variants": 2000, "annotation": 100, "assay": 100, "motifs": 100, "track": 2000}
+"""Kind of a manifest's row -> compressed MB that a file without `bytes` is taken to have: a human one, or more."""
 
 
 def megabytes(base: float, attempt: int) -> int:
@@ -20,11 +22,15 @@ def minutes(base: float, attempt: int) -> int:
 
 
 def size_mb(config: WorkflowConfig, manifest: Manifest, name: str | None) -> float:
-    """Return the compressed size of a data file in MB, known before it is fetched; 0 where it is not, or of no file."""
+    """Return the compressed size of a data file in MB, known before it is fetched; 0 of no file.
+
+    A row of the manifest without `bytes` has the size of a large file of its kind (`UNKNOWN_MB`).
+    """
     if name is None:
         return 0.0
     if name in config.assays:
         name = config.assays[name].table
     if not is_path(name):
-        return (manifest.row(name).bytes or 0) / 1e6
+        row = manifest.row(name)
+        return UNKNOWN_MB[row.kind] if row.bytes is None else row.bytes / 1e6
     return os.path.getsize(name) / (1e6 if name.endswith("gz") else 1e6 * PLAIN)

@@ -23,11 +23,13 @@ class Sheet:
         path: the file.
         entries: part of the config -> name -> entry, as a config has them.
         lines: "part.name" -> the lines that say so.
+        faults: "line N: ..." of the header and of rows, which have no entry then.
     """
 
     path: str
     entries: dict[str, dict[str, dict[str, Any]]]
     lines: dict[str, list[int]]
+    faults: list[str]
 
     def told(self, fault: str) -> str:
         """Return a fault of the config with the sheet's line before it, where it is about a row."""
@@ -64,8 +66,11 @@ def row_schema() -> dict:
 def read_sheet(path: str | Path) -> Sheet:
     """Read a sheet: tab-separated, a header line, empty cells for what is not said, comments behind `#`.
 
+    Returns:
+        the sheet, with all faults of its lines: a caller has others to tell beside them.
+
     Raises:
-        UsageError: with all faults at once, each with its line number.
+        UsageError: there is no such file, or nothing in it.
     """
     path = Path(path)
     if not path.is_file():
@@ -81,15 +86,13 @@ def read_sheet(path: str | Path) -> Sheet:
         raise UsageError(f"sheet {path} is empty; its first line names columns: work, name, model, ...")
     (first, header), *body = table
     found = [f"line {first}: {fault}" for fault in _header_faults(header)]
-    sheet = Sheet(str(path), {part: {} for part, _ in PARTS.values()}, {})
+    sheet = Sheet(str(path), {part: {} for part, _ in PARTS.values()}, {}, found)
     for number, cells in body if not found else ():
         if len(cells) > len(header):
             found.append(f"line {number}: {len(cells)} cells, and the header has {len(header)}")
             continue
         row = {name: cell for name, cell in zip(header, cells, strict=False) if cell}
         found += [f"line {number}: {fault}" for fault in _add(sheet, number, row)]
-    if found:
-        raise UsageError(f"sheet {path}: {len(found)} fault{'s'[: len(found) > 1]}\n  " + "\n  ".join(found))
     return sheet
 
 

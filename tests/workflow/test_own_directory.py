@@ -101,7 +101,9 @@ def test_a_directory_that_only_scores_runs_as_it_is(scored):
 def test_the_record_of_a_run_names_every_input_and_output_by_its_digest(scored, own):
     run = json.loads((scored / "results/run.json").read_text())
     digests = {item["path"]: item["sha256"] for item in run["inputs"] + run["outputs"]}
-    for name in (own / "g.fa", own / "v.vcf.gz", own / "model/model.safetensors"):
+    model = [path for path in (own / "model").rglob("*") if path.is_file()]
+    assert len(model) > 3  # a patcher's tables too
+    for name in (own / "g.fa", own / "v.vcf.gz", *model):
         assert digests[str(name)] == sha256sum(name)
     for name in ("results/models/model/score/v.vcf.gz", "results/summary.json"):
         assert digests[name] == sha256sum(scored / name)
@@ -149,6 +151,9 @@ def test_training_on_an_own_genome_is_planned_and_so_is_a_shipped_config(own, tm
     assert made.returncode == 0, made.stderr
     found = planned(snakemake("--dry-run", "--profile", "local", cwd=tmp_path / "train"))
     assert (found["pretrain"], found["score_variants"], found.get("fetch", 0)) == (1, 1, 0)
+    local = (tmp_path / "train" / "local" / "config.yaml").read_text().splitlines()
+    assert local[0] == "# One machine: snakemake --profile local, in this directory."
+    assert local[1:] == (REPOSITORY / "configs/profiles/local/config.yaml").read_text().splitlines()[1:]
     config = yaml.safe_load((tmp_path / "train" / "config.yaml").read_text())
     assert (config["train_regions"], config["test_regions"]) == (["c1:1-5400"], ["c1:5401-6000"])
     assert genomelm("init", "demo", "--no-slurm", cwd=tmp_path).returncode == 0

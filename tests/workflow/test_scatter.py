@@ -1,21 +1,26 @@
 """Variants that are scored in parts, side by side: how many parts there are, and that they give one job's results."""
 
+import dataclasses
 import gzip
 import json
+import random
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pysam
+import pysam.bcftools
 import pytest
 from small_repository import RESULTS, environment
 
-from genomelm.commands.workflow_config import WorkflowConfig
+from genomelm.commands import workflow_records
+from genomelm.commands.workflow_config import WorkflowConfig, is_unordered
 from genomelm.commands.workflow_parts import BackgroundConfig, ModelUse, ScoreConfig
+from genomelm.commands.workflow_records import records_in
 from genomelm.commands.workflow_resources import megabytes, minutes, size_mb
-from genomelm.commands.workflow_shards import RECORD_BYTES, records_of, shard_count
-from genomelm.data.manifest import Manifest
+from genomelm.commands.workflow_shards import RECORD_BYTES, record_faults, records_of, shard_count
+from genomelm.data.manifest import SCHEMA, Manifest, Row
 
 NOTHING = Manifest(Path("absent"), {})
 
@@ -62,15 +67,75 @@ def test_an_entry_may_have_parts_of_its_own_size():
     assert shard_count(config(records=1000, shard_size=500), "a", NOTHING) == 2
 
 
-def test_records_are_counted_by_the_index_or_guessed_from_the_size(tmp_path):
-    plain = tmp_path / "v.vcf"
-    lines = ["##fileformat=VCFv4.2", "##contig=<ID=c,length=9999>", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
-    plain.write_text("\n".join([*lines, *(f"c\t{pos}\t.\tA\tC\t.\t.\t." for pos in range(1, 301))]) + "\n")
-    packed = Path(pysam.tabix_index(str(plain), preset="vcf", keep_original=True))
-    flow = config(variants=str(packed))
-    assert (records_of(flow, "a", NOTHING), shard_count(flow, "a", NOTHING)) == (300, 3)
-    Path(f"{packed}.tbi").unlink()
-    assert records_of(flow, "a", NOTHING) == -(-packed.stat().st_size // RECORD_BYTES)
+def write(path, records, samples=0):
+    """Write a VCF, as its name says: plain, gzip, bgzip or BCF."""
+    names = "".join(f"\ts{i}" for i in range(samples))
+    lines = ["##fileformat=VCFv4.2", "##contig=<ID=c,length=999999>"]
+    lines += ['##FORMAT=<ID=GT,Number=1,Type=String,Description="g">']
+    lines += [f"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO{chr(9) + 'FORMAT' if samples else ''}{names}"]
+    chance = random.Random(1)
+    for pos in range(1, records + 1):
+        calls = "".join(f"\t{chance.choice(('0/0', '0/1', '1/1'))}" for _ in range(samples))
+        lines.append(f"c\t{pos}\t.\tA\tC\t{chance.random():.9f}\t.\t.{chr(9) + 'GT' if samples else ''}{calls}")
+    text = "\n".join(lines) + "\n"
+    plain = path.with_name("plain.vcf")
+    plain.write_text(text)
+    if path.name.endswith("bcf"):
+        pysam.bcftools.view("-Ob", "-o", str(path), str(plain), catch_stdout=False)
+    elif path.name.endswith("bgz"):
+        pysam.tabix_compress(str(plain), str(path), force=True)
+    else:
+        path.write_bytes(gzip.compress(text.encode(), 1, mtime=0) if path.name.endswith("gz") else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["v.vcf", "v.vcf.gz", "v.vcf.bgz", "v.bcf"])
+def test_records_of_a_small_file_are_counted(tmp_path, name):
+    path = write(tmp_path / name, 301)
+    flow = config(variants=str(path))
+    assert (records_of(flow, "a", NOTHING), shard_count(flow, "a", NOTHING)) == (301, 4)
+    plain = tmp_path / "plain.vcf"
+    plain.write_text(plain.read_text().rstrip("\n"))
+    assert records_in(plain) == 301
+    assert records_in(write(tmp_path / f"none.{name}", 0)) == 0
+
+
+@pytest.mark.parametrize("name", ["v.vcf", "v.vcf.gz", "v.vcf.bgz", "v.bcf"])
+@pytest.mark.parametrize("samples", [0, 300])
+def test_records_of_a_larger_file_are_guessed_from_its_beginning(tmp_path, monkeypatch, name, samples):
+    path = write(tmp_path / name, 4000 if samples else 60_000, samples)
+    monkeypatch.setattr(workflow_records, "SAMPLE", path.stat().st_size // 4)
+    monkeypatch.setattr(workflow_records, "CHUNK", 10_000)
+    found = records_in(path)
+    assert found == pytest.approx(4000 if samples else 60_000, rel=0.1)
+
+
+def test_an_index_that_appears_during_a_run_changes_no_count(tmp_path):
+    path = write(tmp_path / "v.vcf.bgz", 300)
+    before = shard_count(config(variants=str(path)), "a", NOTHING)
+    assert is_unordered(str(path))
+    pysam.tabix_index(str(path), preset="vcf")
+    assert not is_unordered(str(path))
+    assert shard_count(config(variants=str(path)), "a", NOTHING) == before == 3
+
+
+def test_a_file_of_unknown_size_needs_records():
+    row = Row("v.vcf.gz", "variants", "", ("u",), None, "0", None, "", "", None, False, "")
+    manifest = Manifest(Path("m.tsv"), {"v.vcf.gz": row})
+    (told,) = record_faults(config(variants="v.vcf.gz"), manifest)
+    assert told.startswith("scores.a.records: the manifest has no size of 'v.vcf.gz'")
+    assert record_faults(config(variants="v.vcf.gz", records=7), manifest) == []
+    assert record_faults(config(variants="v.vcf.gz"), manifest, ["a"]) == []
+    sized = Manifest(Path("m.tsv"), {"v.vcf.gz": dataclasses.replace(row, bytes=1001)})
+    assert record_faults(config(variants="v.vcf.gz"), sized) == []
+    assert records_of(config(variants="v.vcf.gz"), "a", sized) == -(-1001 // RECORD_BYTES)
+
+
+def test_a_file_of_unknown_size_counts_as_a_large_one_of_its_kind():
+    kinds = json.loads(SCHEMA.read_text())["properties"]["kind"]["enum"]
+    for kind in kinds:
+        row = Row("x", kind, "", ("u",), None, "0", None, "", "", None, False, "")
+        assert size_mb(config(), Manifest(Path("m.tsv"), {"x": row}), "x") >= (1000 if kind == "genome" else 100)
 
 
 def test_an_interval_is_never_parted():

@@ -103,15 +103,50 @@ def test_faults_of_meaning_in_a_row_have_its_line_too(config):
 
 def test_a_wrong_header_is_told_with_the_nearest_column(config):
     told = faults(config(header=("work", "name", "modle", "genome", "genome")))
-    assert "line 1: column 'model' is missing" in told
-    assert "line 1: column 'genome' appears twice" in told
-    assert "line 1: column 'modle' is unknown; did you mean 'model'?" in told
+    assert "sheet.tsv line 1: column 'model' is missing" in told
+    assert "sheet.tsv line 1: column 'genome' appears twice" in told
+    assert "sheet.tsv line 1: column 'modle' is unknown; did you mean 'model'?" in told
 
 
 def test_a_row_does_not_hide_an_entry_of_the_config(config):
     entry = {"model": "mine", "genome": "./a.fa", "variants": "./own.vcf"}
     told = faults(config(("score", "a", "mine", "./a.fa", "./own.vcf"), scores={"a": entry}))
     assert told == ["sheet.tsv line 2: scores.a: the config has an entry of this name too"]
+
+
+def test_faults_of_shape_in_a_sheet_and_unknown_keys_do_not_hide_faults_of_meaning(config):
+    rows = [
+        ("scroe", "a", "mine"),
+        ("score", "b", "mine", "./absent.fa", "./own.vcf"),
+        ("score", "c", "mine", "./a.fa", "./own.vcf"),
+        ("score", "c", "mine", "./a.fa", "./own.vcf"),
+    ]
+    told = faults(config(*rows, sedes=[1], seeds=[1, 1]))
+    assert told == [
+        "sedes: unknown key; did you mean 'seeds'?",
+        "sheet.tsv line 2: work 'scroe' is unknown; did you mean 'score'?",
+        "sheet.tsv line 5: name 'c' is there already, in line 4",
+        "seeds: a seed appears twice",
+        "sheet.tsv line 3: scores.b.genome: ./absent.fa does not exist",
+    ]
+
+
+def test_a_sheet_that_is_absent_is_told_beside_other_faults(config):
+    assert faults(config() | {"sheet": "gone.tsv", "seeds": []}) == [
+        "sheet gone.tsv does not exist",
+        "seeds: at least one is needed",
+    ]
+
+
+def test_large_weights_in_several_files_are_a_model_and_every_file_of_it_counts(config, tmp_path):
+    (tmp_path / "model/model.safetensors").rename(tmp_path / "model/model-00001-of-00001.safetensors")
+    names = ["model.safetensors.index.json", "patcher/count_model/counts.bin", "tokenizer.json", ".cache/note"]
+    for name in names:
+        (tmp_path / "model" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "model" / name).touch()
+    flow, _ = read_workflow_config(config(("score", "a", "mine", "./a.fa", "./own.vcf")))
+    files = ["config.json", "model-00001-of-00001.safetensors", *names[:-1]]
+    assert flow.model_inputs("mine") == [f"model/{name}" for name in files]
 
 
 @pytest.mark.parametrize(

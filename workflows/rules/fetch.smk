@@ -30,7 +30,7 @@ rule fetch:
     params:
         manifest=FLOW.manifest,
     shell:
-        "genomelm fetch {wildcards.name} --as-published -o {output} --manifest {params.manifest} 2> {log}"
+        "genomelm fetch {wildcards.name} --as-published -o {output} --manifest {params.manifest:q} 2> {log}"
 
 
 # The command holds these against the digest that lock.tsv got at their first use.

@@ -72,9 +72,9 @@ def scoring_options(wildcards, input):
         "regions": input.regions,
         "window": score.window,
         "background": background_of(wildcards.model, score),
-        "width": score.width if score.window is None and score.width != 1024 else None,
+        "width": score.width if score.window is None else None,
     }
-    flags = ["--sort"] if score.variants and is_path(score.variants) else []
+    flags = ["--sort"] if score.variants and is_unordered(score.variants) else []
     return " ".join(
         [*(f"--{key} {value}" for key, value in options.items() if value), *flags]
     )

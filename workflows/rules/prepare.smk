@@ -33,7 +33,7 @@ rule prepare_genome:
     params:
         manifest=FLOW.manifest,
     shell:
-        "genomelm fetch {wildcards.name} --source {input} -o {output.fasta} --manifest {params.manifest} 2> {log}"
+        "genomelm fetch {wildcards.name} --source {input} -o {output.fasta} --manifest {params.manifest:q} 2> {log}"
 
 
 rule prepare_variants:
@@ -61,7 +61,7 @@ rule prepare_variants:
     params:
         manifest=FLOW.manifest,
     shell:
-        "genomelm fetch {wildcards.name} --source {input} -o {output.vcf} --manifest {params.manifest} 2> {log}"
+        "genomelm fetch {wildcards.name} --source {input} -o {output.vcf} --manifest {params.manifest:q} 2> {log}"
 
 
 rule prepare_table:
@@ -88,7 +88,7 @@ rule prepare_table:
     params:
         manifest=FLOW.manifest,
     shell:
-        "genomelm fetch {wildcards.name} --source {input} -o {output.table} --manifest {params.manifest} 2> {log}"
+        "genomelm fetch {wildcards.name} --source {input} -o {output.table} --manifest {params.manifest:q} 2> {log}"
 
 
 rule assay_variants:

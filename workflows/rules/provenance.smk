@@ -34,4 +34,4 @@ rule provenance:
         config=shlex.quote(json.dumps(config)),
         root=ROOT,
     shell:
-        "printf %s {params.config} | genomelm record {input} --workflow {params.root} -o {output} > {log} 2>&1"
+        "printf %s {params.config} | genomelm record {input} --workflow {params.root:q} -o {output} > {log} 2>&1"
