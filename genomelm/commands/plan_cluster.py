@@ -5,8 +5,6 @@ from collections.abc import Sequence
 
 from genomelm.settings import setting
 
-MONTH = 730.0  # hours
-
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:

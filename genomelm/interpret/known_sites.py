@@ -4,7 +4,6 @@ Tables of sites often count on another release of a genome. So a site is looked 
 on either strand; one whose letters are not there is counted, and never marked where its coordinates say.
 """
 
-import csv
 import dataclasses
 import logging
 import re
@@ -20,7 +19,6 @@ from genomelm.interpret.regions import Region
 from genomelm.interpret.sites import Site
 from genomelm.seq.alphabet import reverse_complement
 from genomelm.seq.assemblies import plain_name
-from genomelm.seq.interval import text_lines
 
 log = logging.getLogger(__name__)
 
@@ -80,22 +78,12 @@ def read_known_sites(path: str | Path) -> list[KnownSite]:
         InputError: the file cannot be read, holds no site, misses a column, or a row is wrong.
     """
     path = Path(path)
-    lines = [(n, line.rstrip("\r\n")) for n, line in enumerate(text_lines(path), 1)]
-    lines = [(n, line) for n, line in lines if line.strip() and not line.startswith("#")]
+    lines = sites.site_lines(path)
     if not lines:
         raise InputError(f"{path} holds no site")
     if lines[0][1].startswith(">"):
         return _fasta(path, [line for _, line in lines])
-    rows = csv.reader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
-    header = next(rows)
-    missing = [column for column in COLUMNS if column not in header]
-    if missing:
-        raise InputError(f"{path}: column {missing[0]!r} is missing; the header needs {', '.join(COLUMNS)}")
-    found = []
-    for (number, _), row in zip(lines[1:], rows, strict=True):
-        if len(row) < len(header):
-            raise InputError(f"{path}:{number}: {len(row)} columns where the header has {len(header)}; use tabs")
-        found.append(_row(dict(zip(header, row, strict=False)), f"{path}:{number}"))
+    found = [_row(row, where) for where, row in sites.table_rows(path, lines, COLUMNS)]
     if not found:
         raise InputError(f"{path} holds a header and no site")
     return found

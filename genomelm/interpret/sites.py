@@ -42,21 +42,42 @@ def read_sites(path: str | Path, locus: str) -> list[Site]:
             stands at the offsets.
     """
     path = Path(path)
-    lines = [
-        (number, line)
-        for number, line in enumerate(text_lines(path), start=1)
-        if line.strip() and not line.startswith("#")
-    ]
-    rows = csv.reader((line.rstrip("\r\n") for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
+    rows = table_rows(path, site_lines(path), ("name", "start", "end", "sequence"))
+    return [_site(row, locus.upper(), where) for where, row in rows]
+
+
+def site_lines(path: Path) -> list[tuple[int, str]]:
+    """Return the lines of a file with their numbers, without their ends, empty ones and # comments."""
+    lines = ((number, line.rstrip("\r\n")) for number, line in enumerate(text_lines(path), start=1))
+    return [(number, line) for number, line in lines if line.strip() and not line.startswith("#")]
+
+
+def table_rows(
+    path: Path, lines: Sequence[tuple[int, str]], columns: Sequence[str]
+) -> list[tuple[str, dict[str, str]]]:
+    """Read tab-separated lines, the first of which names columns.
+
+    Args:
+        path: their file, for messages.
+        lines: with their numbers (`site_lines`).
+        columns: that must be there; others may be.
+
+    Returns:
+        (place in the file, value by column) of each row.
+
+    Raises:
+        InputError: a column is missing, or a row is short.
+    """
+    rows = csv.reader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
     header = next(rows, [])
-    missing = [column for column in ("name", "start", "end", "sequence") if column not in header]
+    missing = [column for column in columns if column not in header]
     if missing:
-        raise InputError(f"{path}: column {missing[0]!r} is missing; the header needs name, start, end, sequence")
+        raise InputError(f"{path}: column {missing[0]!r} is missing; the header needs {', '.join(columns)}")
     found = []
     for (number, _), row in zip(lines[1:], rows, strict=True):
         if len(row) < len(header):
             raise InputError(f"{path}:{number}: {len(row)} columns where the header has {len(header)}; use tabs")
-        found.append(_site(dict(zip(header, row, strict=False)), locus.upper(), f"{path}:{number}"))
+        found.append((f"{path}:{number}", dict(zip(header, row, strict=False))))
     return found
 
 

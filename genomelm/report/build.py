@@ -1,13 +1,12 @@
 """One model's folder -> report, page and summaries on disk."""
 
-import dataclasses
 from pathlib import Path
 
 from genomelm import files
 from genomelm.report import figures, inputs, language, loci, render, sections, strip, summary
 from genomelm.report.attribution import sets
 from genomelm.report.attribution.folder import open_folder
-from genomelm.report.checks import verdict
+from genomelm.report.checks import in_sum
 
 KIND = "model report"
 """What a model's JSON says that it is: the comparison reads no other."""
@@ -58,12 +57,8 @@ def gather(
         "kind": KIND,
         "title": title or f"genomelm report: {results.name}",
         "family": results.family,
-        "verdict": verdict(checks),
+        **in_sum(checks),
         "notices": sets.notices(attributed),
-        "counts": {status: sum(c.status == status for c in checks) for status in ("pass", "warn", "fail")},
-        "total": len(checks),
-        "not_run": sum(c.value is None for c in checks),
-        "checks": [dataclasses.asdict(c) for c in checks],
         "provenance": sections.provenance(results),
         "data": sections.data(results),
         "language_model": language.language_model(results),

@@ -51,3 +51,14 @@ def above_zero(value: float, low: float, high: float, unit: str = "") -> Outcome
 def verdict(checks: list[Check]) -> str:
     """Return the worst status."""
     return next((status for status in (FAIL, WARN) if any(c.status == status for c in checks)), PASS)
+
+
+def in_sum(checks: list[Check]) -> dict:
+    """Return what a report says of its checks: verdict, counts, how many there are, how many did not run, and each."""
+    return {
+        "verdict": verdict(checks),
+        "counts": {status: sum(c.status == status for c in checks) for status in (PASS, WARN, FAIL)},
+        "total": len(checks),
+        "not_run": sum(c.value is None for c in checks),
+        "checks": [dataclasses.asdict(c) for c in checks],
+    }

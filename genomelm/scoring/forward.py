@@ -14,8 +14,7 @@ from genomelm.models.heads import IGNORED
 from genomelm.models.model import GenomeModel
 from genomelm.models.neutral import say_neutral
 from genomelm.runtime import exact_float32
-from genomelm.scoring.alleles import Window, WindowPair, read_alone
-from genomelm.seq.alphabet import decode, reverse_complement_ids
+from genomelm.scoring.alleles import Window, WindowPair
 
 log = logging.getLogger(__name__)
 
@@ -185,25 +184,3 @@ def check_single(model: GenomeModel) -> None:
     outputs = model.config.head["outputs"]
     if outputs > most:
         raise UsageError(f"the model's head has {outputs} outputs; a score is one number, or the logit of two classes")
-
-
-def sequence_scores(
-    model: GenomeModel, windows: Sequence[Window], reverse: Sequence[Window] | None = None
-) -> np.ndarray:
-    """Return one number a window, float64 (n,): a sequence head's output, or a causal model's log-likelihood in nats.
-
-    A head whose labels hold for both strands gives the mean of both readings.
-
-    Args:
-        reverse: the same windows as the other strand reads them; None cuts each from its own start there.
-    """
-    check_single(model)
-    if model.head_kind == "causal_lm":
-        return np.array([values.sum() for values in read_windows(model, windows, byte_log_probabilities)])
-    readings = [list(windows)]
-    if model.config.head["two_strands"]:
-        turned = [decode(reverse_complement_ids(window.ids)) for window in windows]
-        alone = [read_alone(model, sequence, turned=True) for sequence in turned]
-        readings.append(alone if reverse is None else list(reverse))
-    outputs = [[single(output) for output in read_windows(model, reading, head_outputs)] for reading in readings]
-    return np.mean(outputs, 0)

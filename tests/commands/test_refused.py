@@ -27,8 +27,8 @@ def test_a_full_disk_is_known_by_the_words_of_a_library(capsys):
 
 
 def test_a_folder_without_permission_is_named(capsys):
-    error = OSError(errno.EACCES, os.strerror(errno.EACCES), "/root/out")
-    assert "no permission at /root/out (Permission denied)" in said(error, capsys)
+    error = OSError(errno.EACCES, os.strerror(errno.EACCES), "/data/out")
+    assert "no permission at /data/out (Permission denied)" in said(error, capsys)
 
 
 def test_memory_that_is_not_there_is_said(capsys):

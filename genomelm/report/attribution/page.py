@@ -1,6 +1,5 @@
 """A folder of attributions by itself -> page and JSON: of many regions, or of one locus."""
 
-import dataclasses
 from pathlib import Path
 
 from genomelm import files
@@ -8,7 +7,7 @@ from genomelm.report import figures, loci, locus_checks, render, sections
 from genomelm.report.attribution import sets, verdicts
 from genomelm.report.attribution.folder import open_folder
 from genomelm.report.build import SECTIONS
-from genomelm.report.checks import verdict
+from genomelm.report.checks import in_sum
 from genomelm.report.inputs import is_set, read_part
 
 KIND = "attribution report"
@@ -35,12 +34,8 @@ def gather(folder: Path, *, title: str | None = None, skip: tuple[Path, ...] = (
     return {
         "kind": KIND,
         "title": title or f"genomelm attributions: {name}",
-        "verdict": verdict(checks),
+        **in_sum(checks),
         "notices": sets.notices(found),
-        "counts": {status: sum(c.status == status for c in checks) for status in ("pass", "warn", "fail")},
-        "total": len(checks),
-        "not_run": sum(c.value is None for c in checks),
-        "checks": [dataclasses.asdict(c) for c in checks],
         "provenance": sections.facts_of([opened.summary, opened.part("params.json")]),
         "sets": found,
         "loci": [] if many else [loci.locus(folder, "", name, opened.summary)],
