@@ -63,7 +63,7 @@ def finetune(
     """
     import shutil
 
-    from genomelm.commands.task_inputs import task_inputs
+    from genomelm.commands.task_inputs import examples_of, task_inputs
     from genomelm.errors import UsageError
     from genomelm.files import digest_of, provenance, read_json, sha256, write_json
     from genomelm.models.loading import load_model, save_model
@@ -92,7 +92,7 @@ def finetune(
     if pretrained.reads_several:
         pretrained.read(inputs[0].task.alphabet)
     with team.first_goes_ahead():  # indices of genomes
-        examples = [one.examples() for one in inputs]
+        examples = examples_of(inputs)
     metrics = model.parent / "metrics.json"
     seen = read_json(metrics)["provenance"]["train_regions"] if model.is_dir() and metrics.is_file() else []
     leaks = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genomelm.errors import UsageError
+from genomelm.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from genomelm.tasks.config import TaskConfig
@@ -59,6 +59,25 @@ def task_inputs(
     splits = _shared("--split", split or (), [task.needs_split for task in tasks])
     tables = _shared("--labels", labels or (), [task.source == "vcf" for task in tasks])
     return [TaskInput(*files) for files in zip(tasks, data, genomes, splits, tables, strict=True)]
+
+
+def examples_of(inputs: Sequence[TaskInput]) -> list["Examples"]:
+    """Read and check the examples of all tasks.
+
+    Raises:
+        InputError: files that do not fit; the faults of all are named at once.
+    """
+    found, faults = [], []
+    for one in inputs:
+        try:
+            found.append(one.examples())
+        except InputError as error:
+            faults.append(error)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise InputError("\n".join(map(str, faults)))
+    return found
 
 
 def _shared(option: str, files: Sequence[Path], reads: Sequence[bool]) -> list[Path | None]:

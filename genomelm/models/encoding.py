@@ -13,8 +13,8 @@ from genomelm.seq.alphabet import BOS, MASK, MODALITIES, PAD, encode
 from genomelm.seq.codons import NO_PHASE
 from genomelm.seq.interval import Interval
 
-PACK = 64
-"""Records of a packed row start at multiples of so many bytes."""
+PACK = 8
+"""Records of a packed row start at multiples of so many bytes. (Over patches each has a row of its own.)"""
 
 HIDDEN_STRIDE = 7
 """Masked models are asked for every so many-th base at a time: about the share that training hides."""
@@ -121,7 +121,7 @@ def pack(
     records: Sequence[np.ndarray],
     starts: Sequence[np.ndarray],
     length: int,
-    reach: int = PACK,
+    reach: int = 64,
     codon_phase: Sequence[np.ndarray] | None = None,
     conservation: Sequence[np.ndarray] | None = None,
     modality: Sequence[str] | None = None,

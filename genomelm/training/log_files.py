@@ -9,7 +9,7 @@ from pathlib import Path
 from genomelm.errors import UsageError
 from genomelm.files import write_text
 
-TIMES = ("seconds", "bytes_per_second", "waited", "saving", "memory", "resumes")
+TIMES = ("seconds", "bytes_per_second", "waited", "saving", "cores", "memory", "resumes")
 """Keys of a reading that differ from run to run; all others are a function of settings and data."""
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import nn
@@ -101,7 +102,7 @@ class _Loop:
         self.learner = Learner(model, run.config, team)
         self.stop = StopRequest(max_minutes)
         self.health = Health(self.learner.trained, run.config.clip, run.most_alarms)
-        self.rolled_back, self.clipped = False, 1.0
+        self.rolled_back, self.clipped, self.skipped = False, 1.0, 0
         if not self._restore():
             self.step, self.best = 0, Best(self.config.early_stopping, run.goal)
             self.progress = Progress(run, 0, START, team.device)
@@ -116,21 +117,18 @@ class _Loop:
         generators = [device] if device.type == "cuda" else []
         ahead = Ahead(self._parts, self.config.prefetch, self.step, run.steps)
         display = Display(run.steps, quiet=not self.team.first)
-        skipped = 0
         with self.stop as stop, torch.random.fork_rng(generators), self.health, ahead, display:
             while self.step < run.steps and not self.best.over:
                 asked, due = self.team.any(bool(stop.reason), self.team.first and self.schedule.due(self.step))
-                if asked and not skipped:
+                if asked and not self.skipped:
+                    self._end(stop.reason or "another of its processes was asked to")
+                if due and not self.skipped:
                     self._save()
-                    why = stop.reason or "another of its processes was asked to"
-                    raise Interrupted(f"stopped at step {self.step} of {run.steps} ({why}); the same command continues")
-                if due and not skipped:
-                    self._save()
-                skipped = 0 if self._made_step(ahead) else skipped + 1
-                if skipped >= MOST_SKIPPED:
-                    self._go_back(skipped)
+                self.skipped = 0 if self._made_step(ahead) else self.skipped + 1
+                if self.skipped >= MOST_SKIPPED:
+                    self._go_back(self.skipped)
                     ahead.back_to(self.step)
-                    skipped = 0
+                    self.skipped = 0
                     continue
                 self.step += 1
                 if self.progress.is_reading(self.step):
@@ -150,7 +148,7 @@ class _Loop:
         """Make the next step; return False where its loss or gradient is not finite, and nothing was changed."""
         parts = ahead.take()
         with told_of_memory(self.learner.model, self.config, [part.batch for part in parts], self.team.device):
-            loss, norm = self.learner.backward(parts, self.run.seed, self.step)
+            loss, norm = self._backward(parts)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 log.warning("step %d: loss %s, gradient norm %s: skipped", self.step, loss, norm)
                 self.progress.skipped += 1
@@ -161,6 +159,17 @@ class _Loop:
         bases = int(self.team.sums([sum(part.bases for part in parts)])[0])
         self.progress.add(bases, loss, norm, alarm)
         return True
+
+    def _backward(self, parts: list[Part]) -> tuple[float, float]:
+        """Compute the step's gradient; return its loss and norm."""
+        try:
+            return self.learner.backward(parts, self.run.seed, self.step)
+        except Exception:
+            if not self.stop.reason or self.skipped or self.team.size > 1:
+                raise
+            # A signal to all processes of a job also ends a compiler that this one has started.
+            log.warning("step %d failed after the run was asked to stop", self.step, exc_info=True)
+            self._end(self.stop.reason)
 
     def _read(self, waited: float) -> None:
         """Add a reading to the log."""
@@ -180,6 +189,11 @@ class _Loop:
         if self.best.over:
             log.info("no better reading since step %d: the run ends, with the weights of then", self.best.step)
         self.files.add(reading)
+
+    def _end(self, why: str) -> NoReturn:
+        """Write a checkpoint and end the run, to be continued."""
+        self._save()
+        raise Interrupted(f"stopped at step {self.step} of {self.run.steps} ({why}); the same command continues")
 
     def _save(self) -> None:
         """Write a checkpoint."""

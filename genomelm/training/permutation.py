@@ -1,6 +1,7 @@
 """Random order of any number of things, by place, without a list of them."""
 
 import numpy as np
+from numba import njit
 
 from genomelm.runtime import counter_seed
 
@@ -30,11 +31,8 @@ def permuted(
     halves = np.broadcast_to(halves[which.ravel()], found.shape)
     kind = np.broadcast_to(_mixed(np.atleast_1d(kinds).astype(np.uint64)), found.shape)
     ends = np.broadcast_to(np.asarray(count).astype(np.uint64), found.shape)
-    keys = [np.uint64(counter_seed("round", number, *counters)) for number in range(ROUNDS)]
-    away = np.arange(len(found))
-    while len(away):
-        found[away] = _network(found[away], halves[away], kind[away], keys)
-        away = away[found[away] >= ends[away]]
+    keys = np.array([counter_seed("round", number, *counters) for number in range(ROUNDS)], np.uint64)
+    _walk(found, halves, kind, ends, keys)
     return found.astype(np.int64)
 
 
@@ -43,12 +41,22 @@ def hashed(values: np.ndarray, *counters: int | str) -> np.ndarray:
     return _mixed(np.asarray(values).astype(np.uint64) + np.uint64(counter_seed(*counters)))
 
 
-def _network(x: np.ndarray, half: np.ndarray, kind: np.ndarray, keys: list[np.uint64]) -> np.ndarray:
-    low = (np.uint64(1) << half) - np.uint64(1)
-    left, right = x >> half, x & low
-    for key in keys:
-        left, right = right, left ^ (_mixed((right + key) ^ kind) & low)
-    return (left << half) | right
+@njit(cache=True, nogil=True)
+def _walk(found, halves, kinds, ends, keys):  # pragma: no cover
+    for n in range(found.shape[0]):
+        half, x = halves[n], found[n]
+        low = (np.uint64(1) << half) - np.uint64(1)
+        while True:
+            left, right = x >> half, x & low
+            for key in keys:
+                mixed = (right + key) ^ kinds[n]
+                mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+                mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+                left, right = right, left ^ ((mixed ^ (mixed >> np.uint64(31))) & low)
+            x = (left << half) | right
+            if x < ends[n]:
+                break
+        found[n] = x
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:

@@ -92,7 +92,8 @@ class Progress:
         name = "bits per base" if name == "bits" else name
         return (
             f"step {done}/{self.run.steps}  {name} {mean:.4f}  {shares['bytes_per_second'] / 1e3:.1f} kbytes/s  "
-            f"waited {100 * shares['waited']:.1f} %  {memory(self.device) / 2**30:.2f} GiB  {left:.0f} s left"
+            f"waited {100 * shares['waited']:.1f} %  {shares['cores']:.1f} cores  "
+            f"{memory(self.device) / 2**30:.2f} GiB  {left:.0f} s left"
         )
 
 
@@ -114,14 +115,17 @@ class _Moment:
 
     def __init__(self, at: float, bases: int, waited: float = 0.0, saving: float = 0.0) -> None:
         self.time, self.bases, self.waited, self.saving = at, bases, waited, saving
+        self.worked = time.process_time()
 
     def shares(self, before: "_Moment") -> dict[str, float]:
-        """Return the speed since another moment, and the shares of the time that went into data and checkpoints."""
+        """Return the speed since another moment, the shares of the time that went into data and checkpoints, and how
+        many CPU cores this process kept busy."""
         seconds = max(self.time - before.time, 1e-9)
         return {
             "bytes_per_second": round((self.bases - before.bases) / seconds, 1),
             "waited": round((self.waited - before.waited) / seconds, 5),
             "saving": round((self.saving - before.saving) / seconds, 5),
+            "cores": round((self.worked - before.worked) / seconds, 3),
         }
 
 

@@ -1,19 +1,22 @@
 """Records (reads, transcripts, proteins) as language-model batches: rows of like length, or packed rows."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
 from genomelm.errors import InputError
-from genomelm.models.encoding import PACK, Batch, pack
+from genomelm.models.encoding import Batch
 from genomelm.patching.many import marks_of_many
 from genomelm.patching.patcher import Patcher
 from genomelm.runtime import counter_seed
-from genomelm.seq.alphabet import reverse_complement_ids
+from genomelm.seq.alphabet import BOS, MODALITIES, reverse_complement_ids
 from genomelm.seq.interval import Interval
 from genomelm.seq.records import Records
 from genomelm.training.permutation import hashed, permuted
 from genomelm.training.pieces import Kept, Pieces, padded_classes
+from genomelm.training.record_layout import columns_of, laid_out
+from genomelm.training.row_plan import packed_classes, planned, row_room, slots_of
 from genomelm.training.rows import Rows
 
 
@@ -27,8 +30,8 @@ class RecordRows(Rows):
         kept: tells which records belong to the split.
         split: its name and how it was made, for the cache.
         step_rows: rows of this source in a step: so many in a row of an epoch are alike in length.
-        reach: None: one piece a row, those of a step of one class of length. Else rows are packed with pieces of one
-            class, and so many bytes of padding keep them apart.
+        reach: None: one piece a row, those of a step of one class of length. Else rows are packed by a plan
+            (training/row_plan.py), and so many bytes of padding keep the pieces of a row apart.
         both_strands: draw either strand (DNA only).
         modality: as Rows has it.
     """
@@ -51,12 +54,12 @@ class RecordRows(Rows):
         self.pieces = Pieces(records, window, classes, kept, split)
         if not len(self.pieces):
             raise InputError(f"{records.path}: none of its {len(records):,} records is in the split {split}")
-        counts = np.diff(self.pieces.edges)
-        self.fit = np.ones_like(counts) if reach is None else fitting(classes, window, reach)
-        self.row_edges = np.concatenate([[0], np.cumsum(-(-counts // self.fit))])
-        self.rows = int(self.row_edges[-1])
-        shares = np.cumsum(counts / self.fit)
-        self.shares = shares / shares[-1]
+        self.counts = np.diff(self.pieces.edges)
+        self.plan = None
+        if reach is not None:
+            room = row_room(window, reach)
+            self.plan = planned(np.minimum(slots_of(classes, reach), room), self.counts, room)
+        self.rows = len(self.pieces) if self.plan is None else int(self.plan.edges[-1])
 
     def read(self, intervals: Sequence[Interval]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Return ids int64 (l,) and start flags (l+1,) of each interval of the letters, read along its strand."""
@@ -79,15 +82,17 @@ class RecordRows(Rows):
         Padded, all rows have one class of length. Packed, each has its own.
         """
         generator = np.random.default_rng(counter_seed(*counters))
-        packed = self.reach is not None
-        drawn = np.searchsorted(self.shares, generator.random(size if packed else 1), side="right")
-        classes = np.broadcast_to(drawn, size)[mine]
-        most = int(self.fit.max())
+        if self.plan is None:
+            drawn = np.searchsorted(self.pieces.edges, generator.random(1) * self.rows, side="right") - 1
+            owners, held, most = np.broadcast_to(drawn, size)[mine], np.ones(size, np.int64)[mine], 1
+        else:
+            rows = generator.integers(0, self.rows, size)[mine]
+            (owners, _, held), most = self.plan.places(rows), int(self.plan.held.max())
         places, strands = generator.random((size, most))[mine], generator.integers(0, 2, (size, most))[mine]
-        firsts, counts = self.pieces.edges[classes], np.diff(self.pieces.edges)[classes]
-        numbers = firsts[:, None] + np.minimum((places * counts[:, None]).astype(np.int64), counts[:, None] - 1)
-        here = np.arange(most) < self.fit[classes][:, None]
-        return self._laid(numbers[here], strands[here], here.sum(1), conjoined)
+        here = np.arange(most) < held[:, None]
+        counts = self.counts[owners]
+        numbers = self.pieces.edges[owners] + np.minimum((places[here] * counts).astype(np.int64), counts - 1)
+        return self._laid(numbers, strands[here], held, conjoined)
 
     def epoch_batch(
         self, first: int, size: int, *counters: int | str, conjoined: bool = False, mine: slice = slice(None)
@@ -102,14 +107,13 @@ class RecordRows(Rows):
         for epoch in np.unique(epochs).tolist():
             inside = places[epochs == epoch] - epoch * self.rows
             key = (*counters, epoch)
-            rows = permuted(inside, self.rows, *key) if self.reach is not None else self._alike(inside, epoch, key)
-            classes = np.searchsorted(self.row_edges, rows, side="right") - 1
-            begins = (rows - self.row_edges[classes]) * self.fit[classes]
-            held = np.minimum(self.fit[classes], np.diff(self.pieces.edges)[classes] - begins)
-            owner = np.repeat(classes, held)
-            within = np.repeat(begins, held) + np.arange(held.sum()) - np.repeat(np.cumsum(held) - held, held)
-            counts = np.diff(self.pieces.edges)[owner]
-            within = self.pieces.edges[owner] + permuted(within, counts, *key, "class", kinds=owner)
+            if self.plan is None:
+                rows = self._alike(inside, epoch, key)
+                owners = np.searchsorted(self.pieces.edges, rows, side="right") - 1
+                within, held = rows - self.pieces.edges[owners], np.ones_like(rows)
+            else:
+                owners, within, held = self.plan.places(permuted(inside, self.rows, *key))
+            within = self.pieces.edges[owners] + permuted(within, self.counts[owners], *key, "class", kinds=owners)
             numbers.append(within)
             strands.append((hashed(within, *counters, "strand").astype(np.int64) + epoch) & 1)
             lengths.append(held)
@@ -141,22 +145,20 @@ class RecordRows(Rows):
             for start, end, turn in zip(starts.tolist(), ends.tolist(), turned.tolist(), strict=True)
         ]
 
-    def _laid(self, numbers: np.ndarray, strands: np.ndarray, lengths: np.ndarray, conjoined: bool) -> Batch:
+    def _laid(self, numbers: np.ndarray, strands: np.ndarray, held: np.ndarray, conjoined: bool) -> Batch:
         """Return pieces int64 (n,) as rows with so many of them each, int64 (b,)."""
-        intervals = self._intervals(numbers, strands)
-        if self.reach is None:
-            return self.batch(intervals, conjoined)
-        rows = np.repeat(np.arange(len(lengths)), lengths).tolist()
-        return pack(*self.read(intervals), self.window + 1, self.reach, **self.told(intervals), rows=rows)
-
-
-def fitting(sizes: np.ndarray, window: int, reach: int) -> np.ndarray:
-    """Return how many records of at most `sizes` letters (n,) a packed row of window + 1 bytes has room for."""
-    slots = -(-(1 + sizes + max(reach, 1)) // PACK) * PACK
-    return 1 + (window - sizes) // slots
-
-
-def packed_classes(window: int, reach: int) -> np.ndarray:
-    """Return the longest length of each class for packed rows, int64 (c,): a row has as many of any of a class."""
-    fit = fitting(np.arange(1, window + 1), window, reach)
-    return np.flatnonzero(np.append(fit[1:] != fit[:-1], True)) + 1
+        sizes = self.pieces.sizes[numbers]
+        rows = np.repeat(np.arange(len(held)), held)
+        if self.plan is None:
+            columns, width = np.zeros_like(rows), 1 + int(sizes.max(initial=0))
+        else:
+            columns, width = columns_of(sizes, held, self.reach), self.window + 1
+        turned = (strands & self.both_strands).astype(np.bool_)
+        pieces = (self.records.letters, self.pieces.starts[numbers], sizes, turned)
+        batch = laid_out(*pieces, self.patcher, rows, columns, (len(held), width), conjoined)
+        told = {} if self.plan is not None else {"records": None}
+        if self.modality is not None:
+            told["modality"] = batch.mask * MODALITIES.index(self.modality)
+        if self.repeat_weight != 1.0:  # of records nothing is a repeat
+            told["weights"] = (batch.mask & (batch.ids != BOS)).float()
+        return dataclasses.replace(batch, **told)

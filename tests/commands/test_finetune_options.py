@@ -115,3 +115,23 @@ def test_faults_of_a_source_exit_3_and_are_told_at_once(site, tmp_path):
     for line in ("line 175", "line 176", "line 177"):
         assert line in said
     assert not (tmp_path / "x").exists()
+
+
+def test_rows_that_do_not_fit_are_named_for_all_tasks_at_once(site, tmp_path):
+    table = (site / "pairs.tsv").read_text().splitlines()
+    header, first, *rest = table
+    number, kind = (header.split("\t").index(name) for name in ("y", "type"))
+    files = []
+    for column, text in ((number, "high"), (kind, "purple")):
+        cells = first.split("\t")
+        cells[column] = text
+        files.append(tmp_path / f"{text}.tsv")
+        files[-1].write_text("\n".join([header, "\t".join(cells), *rest]) + "\n")
+    tasks = [part for name, file in zip(("pairs", "types"), files, strict=True)
+             for part in ("--task", site / f"{name}.yaml", "--data", file)]  # fmt: skip
+    start = ("--model", site / "m.yaml", "--train", site / "train.yaml")
+    code, said = run("finetune", *start, *tasks, "-o", tmp_path / "run", *ON_CPU)
+    assert code == 3
+    for file, text in zip(files, ("high", "purple"), strict=True):
+        assert f"{file.name}: " in said.replace("\n", "")
+        assert f"row 2 ('{text}')" in said

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from genomelm.training.permutation import hashed, permuted
+from genomelm.runtime import counter_seed
+from genomelm.training.permutation import ROUNDS, hashed, permuted
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 17, 64, 1000, 4097])
@@ -51,3 +52,28 @@ def test_hashes_are_spread_evenly():
     bits = (hashed(np.arange(20_000), "x") & 1).astype(int)
     assert bits.mean() == pytest.approx(0.5, abs=0.02)
     assert not np.array_equal(bits, hashed(np.arange(20_000), "y") & 1)
+
+
+def test_places_go_where_the_network_in_whole_numbers_sends_them():
+    word = (1 << 64) - 1
+
+    def spread(x: int) -> int:
+        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & word
+        x = (x ^ (x >> 27)) * 0x94D049BB133111EB & word
+        return x ^ (x >> 31)
+
+    def sent(place: int, count: int, kind: int) -> int:
+        half = max(1, -(-(count - 1).bit_length() // 2))
+        while True:
+            left, right = place >> half, place & ((1 << half) - 1)
+            for number in range(ROUNDS):
+                mixed = spread(((right + counter_seed("round", number, "x", 7)) & word) ^ spread(kind))
+                left, right = right, left ^ (mixed & ((1 << half) - 1))
+            place = (left << half) | right
+            if place < count:
+                return place
+
+    for count in (1, 6, 1000, 3**30):
+        places = np.random.default_rng(count).integers(0, count, 40)
+        found = permuted(places, count, "x", 7, kinds=3)
+        assert found.tolist() == [sent(place, count, 3) for place in places.tolist()]

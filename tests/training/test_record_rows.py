@@ -15,7 +15,7 @@ from genomelm.seq.alphabet import BOS, decode, reverse_complement
 from genomelm.seq.records import Records
 from genomelm.training.pieces import GROWTH, Pieces, padded_classes
 from genomelm.training.pretrain import new_model
-from genomelm.training.record_rows import RecordRows, fitting, packed_classes
+from genomelm.training.record_rows import RecordRows
 
 REACH = 9
 WINDOW = 200
@@ -134,14 +134,6 @@ def test_conjoined_rows_have_the_patches_of_the_other_strand(rows):
     batch = rows().random_batch(4, "x", conjoined=True)
     assert batch.reverse.shape == batch.starts.shape
     assert batch.reverse[:, :2].all()
-
-
-def test_packed_classes_fill_rows_by_the_same_number():
-    classes = packed_classes(1024, 36)
-    assert classes[-1] == 1024
-    sizes = np.arange(1, 1025)
-    which = np.searchsorted(classes, sizes)
-    assert np.array_equal(fitting(classes, 1024, 36)[which], fitting(sizes, 1024, 36))
 
 
 def test_packed_rows_are_full_and_hold_their_records_apart(rows):

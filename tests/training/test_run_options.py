@@ -159,7 +159,7 @@ def test_the_log_is_on_disk_while_a_run_lasts(site, tmp_path) -> None:
     written = [json.loads(line) for line in (tmp_path / "state" / "log.jsonl").read_text().splitlines()]
     assert written == log
     for row in log:
-        assert {"bytes_per_second", "waited", "saving", "memory", "seconds", "gradient_norms"} <= row.keys()
+        assert {"bytes_per_second", "waited", "saving", "cores", "memory", "seconds", "gradient_norms"} <= row.keys()
         assert row["gradient_norms"].keys() >= {"shell.encoder.0", "shell.backbone.blocks.0", "head.out"}
         assert 0 <= row["waited"] <= 1
 

@@ -1,13 +1,16 @@
 """Numbers that are not finite: a batch is skipped, a run goes back once, and then ends."""
 
 import logging
+import os
+import signal
 
 import pytest
 import torch
-from small_runs import run, weights
+from small_runs import run, same, weights
 
-from genomelm.errors import NumericalError
+from genomelm.errors import Interrupted, NumericalError
 from genomelm.training import loop
+from genomelm.training.learner import Learner
 from genomelm.training.pretrain import new_model
 from genomelm.training.windows import GenomeWindows
 
@@ -53,3 +56,26 @@ def test_a_gradient_that_is_not_finite_never_reaches_the_weights(site, tmp_path,
     with caplog.at_level(logging.WARNING), pytest.raises(NumericalError, match="step 8"):
         run(site, tmp_path / "state")
     assert "going back to the checkpoint of step 6, once" in caplog.text
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_step_that_fails_when_the_run_was_asked_to_stop_is_made_again_later(site, tmp_path, monkeypatch, asked):
+    """As one whose compiler the signal ended too; without a signal the error is told."""
+    whole, _ = run(site, tmp_path / "whole")
+    original, calls = Learner.backward, []
+
+    def failing(self, *arguments):
+        calls.append(arguments)
+        if len(calls) == 4:
+            if asked:
+                os.kill(os.getpid(), signal.SIGUSR1)
+            original(self, *arguments)
+            raise RuntimeError("the compiler was killed")
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Learner, "backward", failing)
+    with pytest.raises(Interrupted if asked else RuntimeError, match="step 3 of 12" if asked else "compiler"):
+        run(site, tmp_path / "state")
+    model, log = run(site, tmp_path / "state")
+    assert log[-1]["step"] == 12
+    assert same(weights(model), weights(whole))
