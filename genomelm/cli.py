@@ -204,7 +204,12 @@ def start_logging(level: int) -> None:
     logger.propagate = False
 
 
-app = typer.Typer(cls=Verbs, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=Verbs,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 app.callback()(_start)
 
 

@@ -139,17 +139,34 @@ def provenance(**facts: object) -> dict:
     }
 
 
+def refuse_inputs(out: str | Path | None, *inputs: str | Path | None) -> None:
+    """Refuse an output that is one of the inputs.
+
+    Raises:
+        UsageError: it is.
+    """
+    if out is None or not Path(out).exists():
+        return
+    for given in inputs:
+        if given is not None and Path(given).exists() and os.path.samefile(out, given):
+            raise UsageError(f"{out} is an input of this run, and would be replaced: name another output")
+
+
 @contextlib.contextmanager
 def output_lock(path: str | Path) -> Iterator[None]:
     """Hold an exclusive lock beside `path`, so that two processes never write one output.
 
     Raises:
-        UsageError: another process holds the lock.
+        UsageError: another process holds the lock, or no file can be made there.
     """
     import fcntl
 
     lock = Path(path).parent / f".{Path(path).name}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}: {lock.parent}); choose another output") from None
     with open(lock, "w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import torch
 
-from genomelm.errors import ResourceError
+from genomelm.errors import ResourceError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def choose_device(name: str = "auto", require_gpu: bool = False) -> torch.device
         if get_mat_mul_precision() != "highest":  # a TPU multiplies float32 as bf16 unless it is told not to
             set_mat_mul_precision("highest")
         return torch_xla.device()
-    raise ResourceError(f"--device {name} is unknown; choose auto, cpu, cuda or tpu")
+    raise UsageError(f"--device {name} is unknown; choose auto, cpu, cuda or tpu")
 
 
 def processes() -> tuple[int, int]:

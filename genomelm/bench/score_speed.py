@@ -1,14 +1,19 @@
 """How much faster variants are scored from shared passes than by two full passes each, at equal scores."""
 
+import tempfile
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
+import torch
 
-from genomelm.bench.budget_cell import wait
+from genomelm.bench.budget_cell import peak_memory, wait
 from genomelm.bench.timing import row
 from genomelm.errors import InputError, NumericalError, UsageError
 from genomelm.models.model import GenomeModel
 from genomelm.scoring.alleles import Window, other_strand, read_pair
+from genomelm.scoring.annotate import annotate
 from genomelm.scoring.forward import byte_log_probabilities, read_windows
 from genomelm.scoring.likelihood import LikelihoodScorer
 from genomelm.scoring.masked import hidden_log_probabilities, hidden_ratio
@@ -24,10 +29,16 @@ TOLERANCE = 1e-4
 """Nats by which the two ways may differ."""
 
 
+def write_random_genome(path: Path, length: int, seed: int = 0) -> None:
+    """Write a FASTA file of one contig of random bases."""
+    bases = np.frombuffer(b"ACGT", np.uint8)[np.random.default_rng(seed).integers(0, 4, length)].tobytes().decode()
+    path.write_text(">c\n" + "\n".join(bases[at : at + 80] for at in range(0, length, 80)) + "\n")
+
+
 def score_speed(
     model: GenomeModel, genome: Genome, count: int, apart: int, width: int, plain: int, repeats: int
 ) -> dict:
-    """Score substitutions of a stretch of genome both ways, in turn.
+    """Score substitutions of a stretch of genome both ways, in turn, and a VCF of them as `genomelm score` does.
 
     The plain way reads two windows of `width` bases a variant and strand, each variant by itself.
 
@@ -41,8 +52,9 @@ def score_speed(
         repeats: timings of either, of which the median counts.
 
     Returns:
-        "rows": of `timing.row`, "fast" and "plain", in variants a second; "ratio": of their medians;
-        "largest_difference": of the scores, nats; "scores": deviation of the scores, nats; "path".
+        "rows": of `timing.row`, "fast", "plain" and "whole run", which reads and writes a VCF, in variants a second;
+        "ratio": of the medians of "fast" and "plain";
+        "largest_difference": of the scores, nats; "deviation": of the scores, nats; "peak_bytes" of the GPU; "path".
 
     Raises:
         UsageError: no language model, or one that has no other way than full passes.
@@ -54,35 +66,41 @@ def score_speed(
         raise UsageError(f"a language model is needed; this one's head is {model.head_kind}")
     if isinstance(scorer, LikelihoodScorer) and not scorer.shared:
         raise UsageError("the model scores by full passes: it keeps no state that alternatives could go on from")
-    found = [scorer.pair(genome, variant) for variant in substitutions(genome, count, apart)]
-    pairs = [pair for pair in found if pair.status in SCORED]
+    variants = substitutions(genome, count, apart)
+    pairs = [pair for pair in (scorer.pair(genome, variant) for variant in variants) if pair.status in SCORED]
     if not pairs:
         raise InputError(f"none of {count} substitutions of {genome.path} can be scored in windows of {width} bases")
     some = pairs[:: max(1, len(pairs) // plain)][:plain]
-    times: dict[str, list[float]] = {"fast": [], "plain": []}
-    for _ in range(repeats + 1):  # the first does not count
+    times: dict[str, list[float]] = {"fast": [], "plain": [], "whole run": []}
+
+    def take(name: str, work: Callable[[], object]) -> object:
         begin = time.perf_counter()
-        scores = scorer.score(pairs)
+        result = work()
         wait(model.device)
-        times["fast"].append(time.perf_counter() - begin)
-        begin = time.perf_counter()
-        for pair in some:
-            two_passes(model, scorer, pair)
-        wait(model.device)
-        times["plain"].append(time.perf_counter() - begin)
+        times[name].append(time.perf_counter() - begin)
+        return result
+
+    if model.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(model.device)
+    with tempfile.TemporaryDirectory() as folder:
+        vcf, out = Path(folder) / "in.vcf", Path(folder) / "out.vcf.gz"
+        write_substitutions(vcf, variants)
+        for _ in range(repeats + 1):  # the first does not count
+            scores = take("fast", lambda: scorer.score(pairs))
+            take("plain", lambda: [two_passes(model, scorer, pair) for pair in some])
+            take("whole run", lambda: annotate(vcf, genome, scorer, out))
     chosen = dict(zip(map(id, pairs), scores, strict=True))
     differing = max(abs(chosen[id(pair)] - reference_score(model, scorer, pair)) for pair in some)
     if not differing <= TOLERANCE:
         raise NumericalError(f"the two ways differ by {differing:.2g} nats, more than {TOLERANCE}")
-    rows = [
-        row("fast", len(pairs), times["fast"][1:], strands=1 + scorer.both_strands),
-        row("plain", len(some), times["plain"][1:], strands=1 + scorer.both_strands),
-    ]
+    counts = {"fast": len(pairs), "plain": len(some), "whole run": len(pairs)}
+    rows = [row(name, counts[name], seconds[1:], strands=1 + scorer.both_strands) for name, seconds in times.items()]
     return {
         "rows": rows,
         "ratio": rows[0]["positions_per_s"] / rows[1]["positions_per_s"],
         "largest_difference": float(differing),
         "deviation": float(np.std(scores)),
+        "peak_bytes": peak_memory(model.device),
         "path": "shared state" if isinstance(scorer, LikelihoodScorer) else "one pass a hidden site",
         "apart": apart,
         "width": width,
@@ -96,6 +114,13 @@ def substitutions(genome: Genome, count: int, apart: int) -> list[Variant]:
     sequence = genome.fetch(Interval(contig, first, min(first + count * apart, length))).upper()
     bases = [(first + at, sequence[at]) for at in range(0, len(sequence), apart)]
     return [Variant(contig, at + 1, base, OTHER[base]) for at, base in bases if base in OTHER]
+
+
+def write_substitutions(path: Path, variants: Sequence[Variant]) -> None:
+    """Write variants as a VCF file."""
+    lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    lines += [f"{one.contig}\t{one.pos}\t.\t{one.ref}\t{one.alt}\t.\tPASS\tDP=30" for one in variants]
+    path.write_text("\n".join(lines) + "\n")
 
 
 def reference_score(model: GenomeModel, scorer: LikelihoodScorer | MaskedScorer, pair: AllelePair) -> float:

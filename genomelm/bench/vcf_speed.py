@@ -19,7 +19,7 @@ from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.seq.variant import Variant
 from genomelm.seq.vcf import VcfReader
-from genomelm.seq.window import AllelePair
+from genomelm.seq.window import AllelePair, allele_pair
 
 TARGET = 50_000.0
 """Records a second, with ten samples and nothing to score."""
@@ -42,6 +42,14 @@ class NullScorer:
     def score(self, pairs: Sequence[AllelePair]) -> np.ndarray:
         """Return zeros."""
         return np.zeros(len(pairs))
+
+
+class WindowedNullScorer(NullScorer):
+    """The same with windows of 64 bases, in which a sample's neighbours can be made."""
+
+    def pair(self, genome: Genome, variant: Variant) -> AllelePair:
+        """Return the windows of a variant."""
+        return allele_pair(genome, variant, 64)
 
 
 def write_example(folder: Path, records: int, samples: int, seed: int = 0) -> tuple[Path, Path]:
@@ -110,14 +118,19 @@ def vcf_speed(folder: Path, records: int, samples: int, repeats: int) -> dict:
     }
 
 
-def peak_memory(folder: Path, records: int, samples: int) -> int:
+def peak_memory(folder: Path, records: int, samples: int, haplotypes: str = "") -> int:
     """Return the most memory, in bytes, that a process of its own holds while it annotates so many records.
+
+    Args:
+        folder: for the files that are written.
+        records, samples: of the VCF.
+        haplotypes: sample (s0, s1, ...) on whose haplotypes windows are cut; empty: none, and no windows.
 
     Raises:
         ResourceError: the system does not say.
     """
     fasta, vcf = write_example(folder, records, samples)
-    arguments = [sys.executable, "-c", _ALONE, str(fasta), str(vcf), str(folder / "alone.vcf.gz")]
+    arguments = [sys.executable, "-c", _ALONE, str(fasta), str(vcf), str(folder / "alone.vcf.gz"), haplotypes]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     return int(done.stdout)
 
@@ -129,13 +142,16 @@ print(annotate_alone(*sys.argv[1:]))
 """
 
 
-def annotate_alone(fasta: str, vcf: str, out: str) -> int:
+def annotate_alone(fasta: str, vcf: str, out: str, haplotypes: str) -> int:
     """Annotate with zeros and return this process's peak memory in bytes.
 
     getrusage would give the peak of the process that started this one, if that is larger.
     """
     with Genome(fasta) as genome:
-        annotate(vcf, genome, NullScorer(), out)
+        if haplotypes:
+            annotate(vcf, genome, WindowedNullScorer(), out, haplotypes=haplotypes)
+        else:
+            annotate(vcf, genome, NullScorer(), out)
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

@@ -1,5 +1,6 @@
 """`genomelm init`: a directory of one's own from which the workflow runs."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,7 +76,9 @@ def init(
     typer.echo(f"{folder}: {', '.join(files)}")
     for note in site.notes if site else ():
         typer.echo(f"  {note}")
-    typer.echo(f"next: cd {folder} && snakemake --profile {'slurm' if site else 'local'} --dry-run")
+    if device == "cuda" and site is not None:
+        typer.echo("  device: cuda, because Slurm has a GPU partition (config.yaml; --device chooses another)")
+    typer.echo(f"next: cd {shlex.quote(str(folder))} && snakemake --profile {'slurm' if site else 'local'} --dry-run")
 
 
 def _site(wanted: bool | None, told: bool, facts: dict[str, str]) -> Any:

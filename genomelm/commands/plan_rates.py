@@ -11,9 +11,9 @@ from genomelm.errors import InputError, UsageError
 
 CPU = "cpu"
 STRANDS, ALLELES = 2, 2
-TAIL, SHARE = 256, 4
-"""How a causal model scores: an alternative is read for so many bases from its change on, and a reference window is
-shared by the variants of one cell, which is that part of it."""
+TAIL, CELLS, WHOLE = 256, 2, "whole run"
+"""How a causal model scores: an alternative is read for so many bases from its change on (a quarter of a short window),
+and a reference window is shared by the variants of one of its cells. WHOLE: the row of a run that reads and writes."""
 SMALLER = 0.65
 """Small models use a processor less well: rates grow with this power of how many fewer operations they have. The demo's
 Hyena-GLT, of 7.5 times fewer operations a base than hyena_glt_small, trained 3.7 times as fast on a CPU."""
@@ -83,7 +83,8 @@ class Rates:
         elif run["kind"] == "score speed":
             same = {key: facts[key] for key in ("family", "objective", "model_device", "threads")}
             gpu = facts.get("gpu", facts["device"])
-            self.scores[:0] = [{**same, **row, "device": gpu, "told": told} for row in run["results"]]
+            same |= {"device": gpu, "told": told, "file": facts.get("file")}
+            self.scores[:0] = [{**same, **row} for row in run["results"]]
         elif run["kind"] in ("patch speed", "vcf speed"):
             place = f"{told}, {facts['device']}"
             for row in run["speeds"]:
@@ -128,7 +129,23 @@ class Rates:
         return Rate(per_s, False, f"extrapolated: {where}{how}")
 
     def scoring(self, load: Load, device: str, apart: float, width: int) -> Rate:
-        """Return variants a second when one stands every `apart` bases, windows of `width` bases, both strands."""
+        """Return variants a second when one stands every `apart` bases, windows of `width` bases, both strands.
+
+        They are those of a whole run where the model's was measured on the device.
+        """
+        own = [
+            (row, speed["positions_per_s"])
+            for row in self.scores
+            if (row["file"], row["objective"]) == (load.name, load.objective) and _is_on(row["device"], device)
+            for speed in row["rows"]
+            if speed["name"] == WHOLE
+        ]
+        if own:
+            row, per_s = min(own, key=lambda one: _apart(one[0], apart, width))
+            same = (row["apart"], row["width"]) == (apart, width)
+            scale = _read(row["path"], row["apart"], row["width"]) / _read(row["path"], apart, width)
+            told = f"{row['apart']} bases apart in windows of {row['width']:,} on {row['device']}, {row['told']}"
+            return Rate(per_s * scale, same, f"measured: {told}" if same else f"extrapolated: x {scale:.3g} of {told}")
         rows = [row for row in self.scores if row["objective"] == load.objective]
         rows = [row for row in rows if row["family"].endswith(load.family)] or rows or self.scores
         if not rows:
@@ -147,7 +164,12 @@ class Rates:
 
 def _read(path: str, apart: float, width: int) -> float:
     """Return the bases that a way of scoring reads for a variant, strands and alleles left out."""
-    return min(SHARE * apart, width) + min(TAIL, width / SHARE) if path == "shared state" else width
+    return min(CELLS * apart, width) + min(TAIL, width / 4) if path == "shared state" else width
+
+
+def _apart(row: dict[str, Any], apart: float, width: int) -> tuple[float, float]:
+    """Return how far a row's windows, and its distances, are from those that are wanted."""
+    return abs(math.log(row["width"] / width)), abs(math.log(row["apart"] / max(1.0, apart)))
 
 
 def _is_on(name: str, device: str) -> bool:

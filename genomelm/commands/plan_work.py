@@ -82,7 +82,7 @@ class Work:
         return found or ["scoring halves its batches until they fit"]
 
     def bases(self, name: str | None) -> int:
-        """Return the bases of a genome: of its index, of its assembly, or about as many as its size says."""
+        """Return the bases of a genome: of its index, of its assembly, or as many as its size or its regions tell."""
         from genomelm.seq.assemblies import KNOWN
         from genomelm.seq.genome import Genome
 
@@ -96,7 +96,14 @@ class Work:
         for assembly, lengths in KNOWN.items():
             if words and words.split(".")[0] in assembly.lower():
                 return sum(lengths.values())
-        return round((row.bytes or 0) * PLAIN)
+        if row.bytes is None:
+            self.note(f"{name}: counted as the bases of the config's regions, as the manifest has no size")
+            cut = [patches for patches, use in self.flow.patches.items() if self.flow.genome_of(use) == name]
+            regions = {
+                region for patches in cut for of in (self.flow.train_of, self.flow.test_of) for region in of(patches)
+            }
+            return sum(map(_length, regions))
+        return round(row.bytes * PLAIN)
 
     def span(self, use: ScoreConfig) -> int:
         """Return the bases that a VCF's variants are spread over: of the chromosome that its name tells, or all."""

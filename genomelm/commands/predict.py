@@ -49,7 +49,7 @@ def predict(
 
     from genomelm.commands.model_input import open_any_model
     from genomelm.errors import UsageError
-    from genomelm.files import provenance, write_json, write_text
+    from genomelm.files import provenance, refuse_inputs, write_json, write_text
     from genomelm.models.published import PublishedModel
     from genomelm.scoring.output import check_output
     from genomelm.scoring.predictions import both_strands
@@ -59,6 +59,7 @@ def predict(
 
     if out is not None:
         check_output(out, "output")
+        refuse_inputs(out, fasta)
     loaded, digest = open_any_model(model, device, require_gpu, threads, alphabet)
     loaded = loaded.for_task(task)
     of_genomelm = not isinstance(loaded, PublishedModel)

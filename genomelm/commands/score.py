@@ -181,10 +181,12 @@ def score(
         check_alphabet,
         kept_or_told,
         places_to_saturate,
+        refuse_for_one,
         refuse_for_table,
         show_explanation,
     )
     from genomelm.errors import UsageError
+    from genomelm.files import refuse_inputs
     from genomelm.scoring.allele_scorer import parts_of
     from genomelm.scoring.annotate import annotate
     from genomelm.scoring.background import ScoreBackground
@@ -216,14 +218,22 @@ def score(
         raise UsageError("--haplotypes reads a sample's genotypes in a VCF: give one, not --saturate or --explain")
     if haplotypes is not None and patches is not None:
         raise UsageError("--haplotypes moves bases, and --patches go by coordinate: leave one of them out")
+    if explain is not None:
+        refuse_for_one(
+            **{"--table": table, "--summary": summary, "--regions": regions, "--samples": samples, "--shard": shard},
+            **{"--resume": resume, "--sort": sort, "--cache": cache, "--background": background},
+            **{"--arrays": arrays, "--bigwig": bigwig},
+        )
+    for written in (out, table, summary):
+        refuse_inputs(written, variants, reference, gff, regions, samples, background)
     share = None if shard is None else Shard.parse(shard)
     alleles = _alleles(batch_size)
     names = None if samples is None else read_names(samples)
     of_table = variants is not None and is_variant_table(variants)
     if of_table:
         refuse_for_table(
-            **{"--table": table, "--regions": regions, "--samples": samples, "--shard": shard, "--cache": cache},
-            **{"--haplotypes": haplotypes},
+            **{"--table": table, "--regions": regions, "--samples": samples, "--haplotypes": haplotypes},
+            **{"--outside": outside != "flag", "--overwrite-info": overwrite_info},
             **{"--resume": resume, "--sort": sort, "--gff": gff, "--background": background},
         )
     loaded, digest = open_any_model(model, device, require_gpu, threads, alphabet)
@@ -251,6 +261,7 @@ def score(
             return
         if of_table:
             options = {"summary": summary, "on_ref_mismatch": on_ref_mismatch, "batch_size": alleles}
+            options |= {"shard": share, "cache": cache, "prefix": prefix}
             found = score_table_file(source, genome, scorer, out, **options, progress=update)
             _tell(found, out, as_json)
             return
@@ -286,6 +297,8 @@ def score(
         log.warning(
             "%s and %s share no contig: is this the reference that the variants were called on?", source, reference
         )
+    if found.alleles and not found.scored and found.statuses.get("NONFINITE"):
+        log.warning("model %s gave no finite number for any allele: its weights may be damaged", model)
     _tell(found, out, as_json)
 
 

@@ -37,8 +37,25 @@ def refuse_for_table(**options: object) -> None:
     """
     from genomelm.errors import UsageError
 
+    if options.pop("--resume", False):
+        raise UsageError(
+            "--resume keeps parts of a VCF, and the variants are a table: give --cache FOLDER, and the same command "
+            "takes up the scores that a stopped one kept there"
+        )
     if given := [name for name, value in options.items() if value]:
         raise UsageError(f"{given[0]} is for a VCF, and the variants are a table: leave it out")
+
+
+def refuse_for_one(**options: object) -> None:
+    """Refuse options of a whole run where one variant is explained.
+
+    Raises:
+        UsageError: naming the first that was given.
+    """
+    from genomelm.errors import UsageError
+
+    if given := [name for name, value in options.items() if value]:
+        raise UsageError(f"{given[0]} is for a run over variants, and --explain shows one: leave it out")
 
 
 @contextlib.contextmanager

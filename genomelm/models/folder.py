@@ -18,6 +18,8 @@ def check_folder(path: Path) -> None:
         UsageError: no such directory.
         IntegrityError: a pickle.
     """
+    if path.is_file():
+        raise UsageError(f"model {path} is a file; give the folder that it lies in")
     if not path.is_dir():
         raise UsageError(f"model directory {path} does not exist")
     if pickles := sorted(f.name for f in path.iterdir() if f.suffix in PICKLES):

@@ -20,7 +20,7 @@ from genomelm.nn.held import Chosen
 from genomelm.nn.rows import Rows
 from genomelm.seq.alphabet import PAD
 
-CALL = 64
+CALL = {"cpu": 256, "cuda": 4096}
 """A pass of the backbone over some rows takes as long as over no row at all and so many patches more, or so."""
 
 
@@ -152,7 +152,8 @@ class PrefixPass:
         backbone, (rows, count) = self._shell.backbone, self._pooled.shape[:2]
         read = int(self._order[:, self._decoded].min()) - self._shell.reading.window  # the first patch
         # Ends run patches again from the kept state before them: few states are many patches, many states many calls.
-        apart = math.sqrt(2 * CALL * (np.ptp(wanted) + 1) / len(wanted))
+        call = CALL.get(self._pooled.device.type, CALL["cuda"])
+        apart = math.sqrt(2 * call * (np.ptp(wanted) + 1) / len(wanted))
         kept = [0]
         for patch in np.unique(wanted):
             if patch >= kept[-1] + apart:

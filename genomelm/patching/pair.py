@@ -49,6 +49,8 @@ def pair(starts: np.ndarray, offset: int, ref_length: int, alt_length: int, leng
 def pair_marks(marks: np.ndarray, offset: int, ref_length: int, alt_length: int) -> np.ndarray:
     """`pair` for start flags: bool (l+1,) of one window to those of the other; the last one stays."""
     length = len(marks) - 1
+    if ref_length == alt_length and 0 <= offset <= length - ref_length:
+        return marks.copy()
     found = np.zeros(length - ref_length + alt_length + 1, bool)
     found[pair(np.flatnonzero(marks[:-1]), offset, ref_length, alt_length, length)] = True
     found[-1] = marks[-1]

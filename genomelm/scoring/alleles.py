@@ -1,6 +1,8 @@
 """From a pair of windows to model inputs: ids and patch starts of both alleles, on both strands."""
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +30,7 @@ class Window:
     marks: np.ndarray
     reverse: np.ndarray | None = None
 
-    @property
+    @functools.cached_property
     def key(self) -> bytes:
         """Equal for windows that every model reads alike."""
         marks = [self.marks] if self.reverse is None else [self.marks, self.reverse]
@@ -43,7 +45,7 @@ class Window:
         """Return the window with MASK in place of the bases at `where`."""
         ids = self.ids.copy()
         ids[where] = MASK
-        return dataclasses.replace(self, ids=ids)
+        return Window(ids, self.marks, self.reverse)
 
 
 @dataclass(frozen=True)
@@ -90,19 +92,41 @@ def read_alone(model: GenomeModel, sequence: str, place: Interval | None = None,
     return Window(ids, marks, task_marks(model.patcher, *other))
 
 
+def read_references(model: GenomeModel, pairs: Sequence[AllelePair]) -> list[Window]:
+    """Return the reference window of each pair; pairs of one reference share it."""
+    known: dict[tuple, Window] = {}
+    found = []
+    for pair in pairs:
+        key = (pair.window, pair.turned, pair.ref)
+        if (ref := known.get(key)) is None:
+            ref = known[key] = read_alone(model, pair.ref, pair.window, pair.turned)
+        found.append(ref)
+    return found
+
+
+def read_pairs(model: GenomeModel, pairs: Sequence[AllelePair]) -> list[tuple[Window, Window]]:
+    """Return (reference, alternative) of each pair: the reference's patches, lifted to the alternative."""
+    alphabet = model.alphabet
+    return [
+        (ref, lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length, alphabet))
+        for pair, ref in zip(pairs, read_references(model, pairs), strict=True)
+    ]
+
+
 def read_pair(model: GenomeModel, pair: AllelePair) -> tuple[Window, Window]:
-    """Return (reference, alternative): the reference's patches, lifted to the alternative."""
-    ref = read_alone(model, pair.ref, pair.window, pair.turned)
-    return ref, lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length, model.alphabet)
+    """Return (reference, alternative) of one pair, as `read_pairs` does."""
+    return read_pairs(model, [pair])[0]
 
 
 def lifted(ref: Window, alt: str, offset: int, ref_length: int, alt_length: int, alphabet: str = "dna") -> Window:
     """Give `alt` the patches of `ref`, of which it differs by alt_length for ref_length bases at `offset`."""
+    letters = encode(alt[offset : offset + alt_length], alphabet)
+    ids = np.concatenate([ref.ids[:offset], letters, ref.ids[offset + ref_length :]])
     marks = pair_marks(ref.marks, offset, ref_length, alt_length)
     if ref.reverse is None:
-        return Window(encode(alt, alphabet), marks)
+        return Window(ids, marks)
     there = len(ref.ids) - offset - ref_length
-    return Window(encode(alt, alphabet), marks, pair_marks(ref.reverse, there, ref_length, alt_length))
+    return Window(ids, marks, pair_marks(ref.reverse, there, ref_length, alt_length))
 
 
 def other_strand(pair: AllelePair) -> AllelePair:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from genomelm.models.model import GenomeModel
-from genomelm.scoring.alleles import Window, read_pair
+from genomelm.scoring.alleles import Window, read_pairs
 from genomelm.scoring.forward import batch_of, read_windows
 from genomelm.scoring.pair_scorer import PairScorer
 from genomelm.seq.window import AllelePair
@@ -53,7 +53,7 @@ class EmbeddingScorer(PairScorer):
 
     def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
         """Return the distance of each pair on its strand."""
-        read = [read_pair(self.model, pair) for pair in pairs]
+        read = read_pairs(self.model, pairs)
         spans: dict[bytes, tuple[Window, list[tuple[int, int]]]] = {}
         wanted = []
         for pair, windows in zip(pairs, read, strict=True):

@@ -1,5 +1,6 @@
 """Log-likelihood ratios of a causal model: a reference is read once, its alternatives from their change on."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from genomelm.models.model import GenomeModel
 from genomelm.models.prefix import PrefixPass
 from genomelm.models.stream import why_not_streamed
 from genomelm.scoring import effects
-from genomelm.scoring.alleles import Window, lifted, read_alone
+from genomelm.scoring.alleles import Window, read_pairs
 from genomelm.scoring.forward import (
     Load,
     batch_of,
@@ -45,11 +46,18 @@ class Change:
     longest: int
     count: int
 
-    @property
+    @functools.cached_property
+    def key(self) -> tuple:
+        """Equal for changes of one reference that every model reads alike."""
+        end = self.offset + self.longest
+        return self.offset, self.count, self.longest, len(self.alt.ids), self.alt.ids[self.offset : end].tobytes()
+
+    @functools.cached_property
     def begin(self) -> int:
         """Byte, BOS counted, of the last patch start before which both windows have the same bytes and patches."""
-        inner = np.flatnonzero(self.alt.marks[1 : self.offset])
-        return int(inner[-1]) + 2 if len(inner) else min(self.offset, 1)
+        backwards = self.alt.marks[1 : self.offset][::-1]
+        since = int(backwards.argmax()) if len(backwards) else 0
+        return self.offset - since if len(backwards) and backwards[since] else min(self.offset, 1)
 
     @property
     def fresh(self) -> int:
@@ -103,8 +111,11 @@ class LikelihoodScorer(PairScorer):
 
     @staticmethod
     def grid_of(width: int) -> Grid:
-        """Return the grid of windows in which a change has `width` bases at least, AFTER of them behind it."""
-        return Grid(max(width // 4, 1), width - min(AFTER, width // 4), width)
+        """Return the grid of windows in which a change has `width` bases at least, AFTER of them behind it.
+
+        Cells are wider than other scorers': the more changes share a reference, the less of it each of them costs.
+        """
+        return Grid(max(width // 2, 1), width - min(AFTER, width // 4), width)
 
     def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
         """Return the log-likelihood ratio of each pair on its strand."""
@@ -113,13 +124,8 @@ class LikelihoodScorer(PairScorer):
 
     def changes(self, pairs: Sequence[AllelePair]) -> list[Change]:
         """Return what is compared of each pair; those of one reference share its window."""
-        references: dict[tuple, Window] = {}
         found = []
-        for pair in pairs:
-            key = (pair.window, pair.turned, pair.ref)
-            if (ref := references.get(key)) is None:
-                ref = references[key] = read_alone(self.model, pair.ref, pair.window, pair.turned)
-            alt = lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length, self.model.alphabet)
+        for pair, (ref, alt) in zip(pairs, read_pairs(self.model, pairs), strict=True):
             longest = max(pair.ref_length, pair.alt_length)
             count = min(len(ref.ids), len(alt.ids)) - pair.offset
             found.append(Change(ref, alt, pair.offset, longest, min(count, longest + (self.after or count))))
@@ -140,16 +146,15 @@ def plain_ratios(model: GenomeModel, changes: Sequence[Change]) -> list[float]:
 def shared_ratios(model: GenomeModel, changes: Sequence[Change]) -> list[float]:
     """Return the same, by a pass over each distinct reference and over the end of each distinct alternative."""
     groups: dict[int, dict[tuple, Change]] = {}
-    keys = [(change.offset, change.count, change.alt.key) for change in changes]
-    for key, change in zip(keys, changes, strict=True):
-        groups.setdefault(id(change.ref), {}).setdefault(key, change)
+    for change in changes:
+        groups.setdefault(id(change.ref), {}).setdefault(change.key, change)
 
     def read(chunk: Sequence[dict[tuple, Change]], most: int) -> list[dict[tuple, float]]:
         return _read_groups(model, chunk, most)
 
     found = in_chunks(model, list(groups.values()), [_load(group) for group in groups.values()], read)
     ratios = dict(zip(groups, found, strict=True))
-    return [ratios[id(change.ref)][key] for key, change in zip(keys, changes, strict=True)]
+    return [ratios[id(change.ref)][change.key] for change in changes]
 
 
 def _load(group: dict[tuple, Change]) -> Load:
@@ -197,8 +202,8 @@ def _end_sums(
     targets = np.zeros((len(changes), max(sizes)), np.int64)  # no letter
     for row, (begin, change, size) in enumerate(zip(begins, changes, sizes, strict=True)):
         letters, end = change.alt.ids, begin + size
-        ids.append(np.append(BOS, letters[: end - 1])[begin:])
-        starts.append(np.concatenate([[True, True], change.alt.marks[1:end]])[begin:])
+        ids.append(letters[begin - 1 : end - 1] if begin else np.append(BOS, letters[: end - 1]))
+        starts.append(np.append([True] * (2 - begin), change.alt.marks[max(begin - 1, 1) : end]))
         targets[row, size - change.count : size] = letters[change.offset : change.offset + change.count]
     states = read.ends(rows, begins, ids, starts, np.array([change.fresh for change in changes]))
     return log_probabilities(model, states, torch.from_numpy(targets).to(model.device)).sum(1)

@@ -72,8 +72,9 @@ def hidden_ratio(
         ref_ids, alt_ids: int64 (m,), the bases that are hidden.
         letters: int64 (a,).
     """
-    counted = np.isin(ref_ids, letters) & np.isin(alt_ids, letters)
-    values = (taken(ref, ref_ids, letters), taken(alt, alt_ids, letters))
+    theirs = [ids[:, None] == letters for ids in (ref_ids, alt_ids)]
+    counted = theirs[0].any(1) & theirs[1].any(1)
+    values = [np.where(own, found, 0.0).sum(1) for own, found in zip(theirs, (ref, alt), strict=True)]
     return float(effects.log_likelihood_ratio(*values, counted, counted))
 
 

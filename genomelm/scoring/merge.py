@@ -12,10 +12,11 @@ from genomelm.scoring.header import without_statement
 from genomelm.scoring.mismatch import check_sums
 from genomelm.scoring.output import TBI_LIMIT, check_output, scratch_folder, vcf_output
 from genomelm.scoring.shard import Statement
+from genomelm.scoring.shares import complete
 from genomelm.scoring.source import is_stream, open_source
 from genomelm.scoring.table import score_table, statuses_of
 from genomelm.scoring.tags import SOURCE, Tags
-from genomelm.seq.vcf import Header, VcfReader, position
+from genomelm.seq.vcf import VcfReader, position
 from genomelm.seq.window import SCORED, STATUSES
 
 _BYTES = 1 << 20  # of lines written at a time
@@ -61,6 +62,14 @@ class _Part:
     reader: VcfReader
     statement: Statement
 
+    @property
+    def form(self) -> list[bytes]:
+        """Header lines that all shares have."""
+        return [
+            *(line for line in self.reader.header.lines if not line.startswith(b"##genomelm")),
+            self.reader.header.columns,
+        ]
+
 
 def merge(
     parts: Sequence[str | Path],
@@ -91,7 +100,7 @@ def merge(
             stack.enter_context(output_lock(out))
         scratch = stack.enter_context(scratch_folder(out, table))
         output = stack.enter_context(vcf_output(out))
-        shares = _complete(_opened(parts, scratch))
+        shares = complete(_opened(parts, scratch))
         first = shares[0]
         check_sums((share.statement.mismatches for share in shares), out)
         order, counts = _Order(), Counter()
@@ -155,68 +164,6 @@ def _opened(parts: Sequence[str | Path], scratch: Path) -> list[_Part]:
         reader, _ = open_source(part, folder)
         opened.append(_Part(Path(part), reader, Statement.of(reader.header, part)))
     return opened
-
-
-def _complete(parts: list[_Part]) -> list[_Part]:
-    """Return the shares in order.
-
-    Raises:
-        InputError: they are not exactly all shares of one run on one input.
-    """
-    first = parts[0]
-    for part in parts[1:]:
-        for name, key in (
-            ("input", "source"),
-            ("run", "run"),
-            ("score", "tag"),
-            ("outputs", "outputs"),
-            ("number of records", "records"),
-        ):
-            one, other = getattr(first.statement, key), getattr(part.statement, key)
-            if one != other:
-                what = (key == "run" and _differing(first.statement, part.statement)) or f"{name} ({other} and {one})"
-                raise InputError(
-                    f"{part.path} is of another {what} than {first.path}: score all shards with the same files and "
-                    "options"
-                )
-        if part.statement.shard.count != first.statement.shard.count:
-            raise InputError(f"{part.path} is shard {part.statement.shard}, {first.path} {first.statement.shard}")
-        if _lines(part.reader.header) != _lines(first.reader.header):
-            raise InputError(f"{part.path} and {first.path} have different headers: was one of them edited?")
-    count, records = first.statement.shard.count, first.statement.records
-    held: dict[int, list[Path]] = {}
-    for part in parts:
-        held.setdefault(part.statement.shard.number, []).append(part.path)
-    missing = [number for number in range(1, count + 1) if number not in held]
-    twice = [f"{number} ({', '.join(map(str, paths))})" for number, paths in held.items() if len(paths) > 1]
-    if missing or twice:
-        spans = [part.statement for part in {p.statement.shard.number: p for p in parts}.values()]
-        there = sum(span.end - span.first for span in spans)
-        faults = [
-            *([f"{len(missing)} missing: {_some(missing)}"] if missing else []),
-            *([f"{len(twice)} there more than once: {_some(twice)}"] if twice else []),
-        ]
-        raise InputError(f"{len(held)} of {count} shards, {there:,} of {records:,} records: {'; '.join(faults)}")
-    ordered = sorted(parts, key=lambda part: part.statement.shard.number)
-    ends = [0, *(part.statement.end for part in ordered)]
-    starts = [*(part.statement.first for part in ordered), records]
-    if ends != starts:
-        raise InputError(f"the shards' records do not follow each other up to {records:,}: was a header edited?")
-    return ordered
-
-
-def _differing(one: Statement, other: Statement) -> str:
-    """Return the settings in which two runs differ; '' where their headers do not say."""
-    names = {*one.settings, *other.settings}
-    return ", ".join(sorted(name for name in names if one.settings.get(name) != other.settings.get(name)))
-
-
-def _some(names: Sequence[object]) -> str:
-    return ", ".join(map(str, names[:10])) + (", ..." if len(names) > 10 else "")
-
-
-def _lines(header: Header) -> list[bytes]:
-    return [*(line for line in header.lines if not line.startswith(b"##genomelm")), header.columns]
 
 
 @dataclass

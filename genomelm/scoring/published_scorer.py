@@ -151,8 +151,10 @@ class PublishedCausalScorer(PublishedScorer):
         self.provenance = {**self.provenance, "compared": f"the change and {behind}"}
 
     def grid_for(self, width: int) -> Grid:
-        """Return where windows lie: as `LikelihoodScorer` has them, where tokens are letters."""
-        return (LikelihoodScorer if self.model.tokens.size == 1 else PublishedScorer).grid_of(width)
+        """Return where windows lie: with the flanks of `LikelihoodScorer`, where tokens are letters."""
+        grid = PublishedScorer.grid_of(width)
+        flank = LikelihoodScorer.grid_of(width).flank if self.model.tokens.size == 1 else grid.flank
+        return Grid(grid.step, flank, width)
 
     def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
         """Return the log-likelihood ratio of each pair on its strand."""

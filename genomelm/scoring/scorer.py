@@ -8,7 +8,7 @@ from genomelm.errors import UsageError
 from genomelm.models.model import GenomeModel
 from genomelm.models.published import PublishedModel
 from genomelm.scoring import effects
-from genomelm.scoring.alleles import Window, WindowPair, other_strand, read_pair
+from genomelm.scoring.alleles import WindowPair, lifted, other_strand, read_pairs, read_references
 from genomelm.scoring.embedding import EmbeddingScorer, EuclideanScorer
 from genomelm.scoring.forward import head_outputs, pair_outputs, read_windows, single
 from genomelm.scoring.likelihood import LikelihoodScorer
@@ -16,7 +16,7 @@ from genomelm.scoring.masked import hidden_log_probabilities, hidden_ratio, pseu
 from genomelm.scoring.outputs import choose_outputs, chosen_values, is_exclusive
 from genomelm.scoring.pair_scorer import WIDTH, PairScorer, WindowScorer
 from genomelm.scoring.published_scorer import published_scorer
-from genomelm.seq.alphabet import ALPHABETS
+from genomelm.seq.alphabet import ALPHABETS, encode
 from genomelm.seq.interval import Interval
 from genomelm.seq.window import AllelePair
 
@@ -63,16 +63,20 @@ class MaskedScorer(PairScorer):
 
     def _ratios(self, pairs: Sequence[AllelePair]) -> list[float]:
         """Return the log-likelihood ratio of each pair as it is written."""
-        letters = ALPHABETS[self.model.alphabet].ids
+        alphabet = self.model.alphabet
+        letters = ALPHABETS[alphabet].ids
         sites, windows = [], []
-        for pair in pairs:
-            both = read_pair(self.model, pair)
-            longest = max(pair.ref_length, pair.alt_length)
-            site = slice(pair.offset, min(pair.offset + longest, *(len(window.ids) for window in both)))
-            sites.append([window.ids[site] for window in both])
+        for pair, ref in zip(pairs, read_references(self.model, pairs), strict=True):
+            both = [ref]
+            if pair.ref_length != pair.alt_length:
+                both.append(lifted(ref, pair.alt, pair.offset, pair.ref_length, pair.alt_length, alphabet))
+            end = pair.offset + max(pair.ref_length, pair.alt_length)
+            site = slice(pair.offset, min(end, len(pair.ref), len(pair.alt)))
+            first = len(windows)
             windows += [window.hidden(site) for window in both]
+            sites.append((first, len(windows) - 1, ref.ids[site], encode(pair.alt[site], alphabet)))
         found = read_windows(self.model, windows, hidden_log_probabilities)
-        return [hidden_ratio(found[2 * i], ref, found[2 * i + 1], alt, letters) for i, (ref, alt) in enumerate(sites)]
+        return [hidden_ratio(found[first], ref, found[last], alt, letters) for first, last, ref, alt in sites]
 
 
 class PseudoLikelihoodScorer(PairScorer):
@@ -98,7 +102,7 @@ class PseudoLikelihoodScorer(PairScorer):
 
     def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
         """Return the difference of each pair on its strand."""
-        windows = [window for pair in pairs for window in read_pair(self.model, pair)]
+        windows = [window for both in read_pairs(self.model, pairs) for window in both]
         found = pseudo_likelihoods(self.model, windows)
         return [float(effects.log_likelihood_ratio(*found[2 * i : 2 * i + 2])) for i in range(len(pairs))]
 
@@ -153,7 +157,7 @@ class HeadScorer(TaskScorer):
 
     def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
         """Return the effect of each pair on its strand."""
-        windows: list[Window] = [window for pair in pairs for window in read_pair(self.model, pair)]
+        windows = [window for both in read_pairs(self.model, pairs) for window in both]
         outputs = [self.number(output) for output in read_windows(self.model, windows, head_outputs)]
         return list(effects.difference(outputs[0::2], outputs[1::2]))
 
@@ -167,7 +171,7 @@ class EffectScorer(TaskScorer):
 
     def strand_scores(self, pairs: Sequence[AllelePair]) -> list[float]:
         """Return the effect of each pair on its strand."""
-        read = [WindowPair(*read_pair(self.model, pair)) for pair in pairs]
+        read = [WindowPair(*both) for both in read_pairs(self.model, pairs)]
         return [self.number(output) for output in read_windows(self.model, read, pair_outputs)]
 
 

@@ -93,6 +93,21 @@ class Statement:
         }
         return f"##{KIND}=<{','.join(f'{key}={value}' for key, value in facts.items())}>".encode()
 
+    def as_json(self) -> dict:
+        """Return plain JSON values."""
+        return {**vars(self), "shard": str(self.shard)}
+
+    @classmethod
+    def from_json(cls, value: Mapping) -> "Statement":
+        """Return the statement of `as_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError, UsageError: it is damaged.
+        """
+        counts = {contig: tuple(pair) for contig, pair in value["mismatches"].items()}
+        more = {"shard": Shard.parse(value["shard"]), "mismatches": counts, "outputs": tuple(value["outputs"])}
+        return cls(**{**value, **more})
+
     @classmethod
     def of(cls, header: Header, path: object) -> "Statement":
         """Read the line of a header.

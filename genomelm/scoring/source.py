@@ -8,7 +8,7 @@ import pysam
 import pysam.bcftools
 
 from genomelm.errors import InputError
-from genomelm.seq.bgzf import compression_of, pieces
+from genomelm.seq.bgzf import compression_of, has_empty_block, pieces
 from genomelm.seq.vcf import VcfReader
 from genomelm.seq.vcf_sort import sort_vcf
 
@@ -43,6 +43,8 @@ def open_source(path: str | Path, scratch: Path) -> tuple[VcfReader, Path]:
             shutil.copyfileobj(sys.stdin.buffer, copy, 1 << 20)
         if given.stat().st_size == 0:
             raise InputError("standard input is empty: it has no header and no records; what writes to it failed")
+        if compression_of(given) == "bgzf" and not has_empty_block(given):
+            raise InputError("standard input is truncated: its BGZF end block is missing; what writes to it failed")
     readable = _vcf_of_bcf(given, name, scratch / "records.vcf") if is_bcf(given) else given
     return VcfReader(readable, name), given
 

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,13 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from genomelm.errors import AssemblyError, InputError, UsageError
-from genomelm.files import atomic_path, output_lock, provenance, write_json, write_text
+from genomelm.files import atomic_path, digest_of, output_lock, provenance, sha256, write_json, write_text
 from genomelm.scoring.allele_scorer import descriptions_of, parts_of
-from genomelm.scoring.identity import reference_facts
+from genomelm.scoring.cache import score_cache
+from genomelm.scoring.identity import reference_facts, run_identity
 from genomelm.scoring.mismatch import MISMATCHES
 from genomelm.scoring.pair_scorer import WindowScorer
 from genomelm.scoring.record import Row, finite_row, score_text
 from genomelm.scoring.self_test import check_device
+from genomelm.scoring.shard import Shard, Statement
 from genomelm.scoring.summary import Summary
 from genomelm.scoring.tags import Tags
 from genomelm.seq.assemblies import too_many
@@ -26,6 +29,8 @@ from genomelm.seq.variant import Variant
 from genomelm.seq.variant_names import variant_of
 from genomelm.seq.window import SCORED, STATUSES, AllelePair
 from genomelm.tasks.table import Table, read_table, separator_hint
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".tsv", ".csv", ".txt", ".parquet", ".tsv.gz", ".csv.gz")
 NAMES = ("variant", "mutant", "hgvs")
@@ -45,6 +50,9 @@ def score_table_file(
     out: str | Path,
     *,
     summary: str | Path | None = None,
+    shard: Shard | None = None,
+    cache: str | Path | None = None,
+    prefix: str = "GLM",
     on_ref_mismatch: str = "flag",
     batch_size: int = 512,
     progress: Callable[[int, int], None] | None = None,
@@ -59,6 +67,9 @@ def score_table_file(
         scorer: the model.
         out: .tsv or .parquet, whole when this returns; PATH.json beside it holds the provenance.
         summary: JSON file for the returned summary.
+        shard: the share of the rows that is scored and written; `merge_tables` joins shares.
+        cache: folder of scores that earlier runs computed, which this run adds to.
+        prefix: first part of the columns of scores.
         on_ref_mismatch: flag or error.
         batch_size: variants scored in one call; does not change scores.
         progress: called with (rows done, rows in all).
@@ -74,32 +85,50 @@ def score_table_file(
     if on_ref_mismatch not in ("flag", "error"):
         raise UsageError(f"--on-ref-mismatch '{on_ref_mismatch}': a table keeps all of its rows; choose flag or error")
     table = read_table(path, None)
-    tags = Tags.named(scorer.tag, "GLM", parts_of(scorer))
+    tags = Tags.named(scorer.tag, prefix, parts_of(scorer))
     added = ("status", *tags.scores)
     if there := [name for name in added if name in table.columns]:
         raise UsageError(f"{path} has a column {there[0]} already: rename or remove it")
+    records = len(table.rows)
+    first, end = shard.span(records) if shard else (0, records)
+    table = Table(table.rows[first:end], {name: cells[first:end] for name, cells in table.columns.items()})
     pairs = _pairs(table, Path(path), genome, scorer)
-    _check_mismatches(table, pairs, path, genome, on_ref_mismatch)
+    mismatches = _check_mismatches(table, pairs, path, genome, on_ref_mismatch)
     scores: list[Row | None] = [None] * len(pairs)
     scored = [n for n, pair in enumerate(pairs) if pair.status in SCORED]
     check_device(scorer, [pairs[n] for n in scored])
-    for first in range(0, len(scored), max(batch_size, 1)):
-        some = scored[first : first + max(batch_size, 1)]
-        found = np.asarray(scorer.score([pairs[n] for n in some]), np.float64).reshape(len(some), len(tags.scores))
-        for n, row in zip(some, found.tolist(), strict=True):
-            scores[n] = finite_row(row)
-        if progress:
-            progress(min(first + len(some), len(scored)), len(scored))
+
+    def compute(some: list[AllelePair]) -> list:
+        return np.asarray(scorer.score(some), np.float64).tolist()
+
+    with score_cache(None if cache is None else Path(cache), scorer, genome) as kept:
+        for begin in range(0, len(scored), max(batch_size, 1)):
+            some = scored[begin : begin + max(batch_size, 1)]
+            read = [pairs[n] for n in some]
+            given = compute(read) if kept is None else kept.scores(read, compute)
+            found = np.asarray(given, np.float64).reshape(len(some), len(tags.scores))
+            for n, row in zip(some, found.tolist(), strict=True):
+                scores[n] = finite_row(row)
+            if progress:
+                progress(begin + len(some), len(scored))
+    if kept is not None:
+        log.info("%s: %d scores taken up, %d computed", cache, kept.found, kept.computed)
     statuses = [
         "NONFINITE" if score is None and pair.status in SCORED else pair.status
         for pair, score in zip(pairs, scores, strict=True)
     ]
     facts = provenance(**reference_facts(genome), **scorer.provenance)
     columns = {**table.columns, "status": statuses}
+    texts = descriptions_of(scorer)
+    said = {"scores": dict(zip(tags.scores, texts, strict=True))} if tags.several else {"score": texts[0]}
+    if shard:
+        options = {"on-ref-mismatch": on_ref_mismatch, "batch-size": batch_size}
+        identity = run_identity(scorer, tags, genome, None, None, None, **options)
+        settings = {name: digest_of(value)[:8] for name, value in identity.items()}
+        run = (sha256(path), digest_of(identity), mismatches, settings, tags.scores if tags.several else ())
+        said["shard"] = Statement(tags.scores[0], shard, first, end, records, 0, *run).as_json()
     with output_lock(out):
         _write(out, columns, tags.scores, scores)
-        texts = descriptions_of(scorer)
-        said = {"scores": dict(zip(tags.scores, texts, strict=True))} if tags.several else {"score": texts[0]}
         write_json(Path(f"{out}.json"), {"columns": [*columns, *tags.scores], **said, **facts})
     result = _summary(statuses, on_ref_mismatch, time.monotonic() - started, out, facts)
     if tags.several:
@@ -156,8 +185,8 @@ def _named(contig: str, name: str, genome: Genome, scorer: WindowScorer) -> Alle
 
 def _check_mismatches(
     table: Table, pairs: Sequence[AllelePair], path: object, genome: Genome, on_ref_mismatch: str
-) -> None:
-    """Refuse a table whose letters are those of another FASTA."""
+) -> dict[str, tuple[int, int]]:
+    """Refuse a table whose letters are those of another FASTA; return sequence -> rows that differ, rows compared."""
     compared: Counter[str] = Counter()
     wrong: dict[str, list[str]] = {}
     for row, pair in zip(table.rows, pairs, strict=True):
@@ -171,6 +200,7 @@ def _check_mismatches(
                 f"{path}: {len(rows)} of {compared[contig]} variants of {contig} have other reference letters than "
                 f"{genome.path} (first: {rows[0]}): is it the sequence that they were named on, counted from 1?"
             )
+    return {contig: (len(wrong.get(contig, ())), seen) for contig, seen in compared.items()}
 
 
 def _write(out: Path, columns: dict[str, list[str]], tags: Sequence[str], scores: Sequence[Row | None]) -> None:
@@ -185,7 +215,8 @@ def _write(out: Path, columns: dict[str, list[str]], tags: Sequence[str], scores
     import pyarrow
     from pyarrow import parquet
 
-    data = {**columns, **{tag: pyarrow.array(own, pyarrow.float64()) for tag, own in values.items()}}
+    texts = {name: pyarrow.array(cells, pyarrow.string()) for name, cells in columns.items()}
+    data = {**texts, **{tag: pyarrow.array(own, pyarrow.float64()) for tag, own in values.items()}}
     with atomic_path(out) as temporary:
         parquet.write_table(pyarrow.table(data), temporary, compression="zstd")
 

@@ -211,7 +211,9 @@ def position(reader: VcfReader, number: int, raw: bytes) -> int:
         InputError: it is not a whole number.
     """
     if not raw.isdigit():
-        raise InputError(f"{reader.path}:{number} POS is '{name_of(raw[:30])}', which is not a whole number")
+        raise InputError(
+            f"{reader.path}:{number} POS is '{name_of(raw[:30])}', which is not a whole number of 0 or more"
+        )
     return int(raw)
 
 

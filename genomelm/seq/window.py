@@ -301,5 +301,5 @@ def _pair(genome: Genome, variant: Variant, window: Interval, change: Change, al
 
 def mostly_unknown(sequence: str, alphabet: str) -> bool:
     """Whether more than MOST_UNKNOWN of a window is N, or no letter."""
-    known = sum(map(sequence.count, ALPHABETS[alphabet].letters))
-    return len(sequence) - known > MOST_UNKNOWN * len(sequence)
+    others = sequence.encode("latin-1", "replace").translate(None, ALPHABETS[alphabet].letters.encode())
+    return len(others) > MOST_UNKNOWN * len(sequence)

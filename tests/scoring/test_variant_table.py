@@ -108,8 +108,11 @@ def test_a_table_of_another_sequence_or_form_is_refused(tmp_path, fasta, protein
     assert (code, "is it the sequence that they were named on" in said) == (4, True)
     code, said = score("b.tsv", "protein,mutant\none,A2V\n")
     assert (code, "holds commas" in said) == (3, True)
-    code, said = score("c.tsv", "protein\tmutant\none\tA2V\n", "--shard", "1/2")
-    assert (code, "--shard is for a VCF" in said) == (2, True)
+    for option in (["--regions", "r.bed"], ["--outside", "drop"], ["--overwrite-info"], ["--sort"]):
+        code, said = score("c.tsv", "protein\tmutant\none\tA2V\n", *option)
+        assert (code, f"{option[0]} is for a VCF" in said) == (2, True)
+    code, said = score("c.tsv", "protein\tmutant\none\tA2V\n", "--resume")
+    assert (code, "give --cache FOLDER" in said) == (2, True)
     code, said = score("d.vcf", "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
     assert (code, "the model reads protein: give a table" in said) == (2, True)
 
