@@ -41,7 +41,7 @@ def shapes(
             rows.append(Shape(part, name, model, max(1, bases // length), length, patch))
     if "scaling" in parts:
         operators = {
-            "dense attention": changed(config, backbone={"layout": "A", "window": 0}),
+            "dense attention": changed(config, backbone={"layout": "A", "long": "implicit", "window": 0}),
             "Hyena": config,
             "Hyena, merged by 2": changed(config, merge=MERGED),
         }

@@ -5,15 +5,15 @@ that neither composition nor what all of the genome has in common is enough. The
 random weights and of one that was trained on shuffled labels.
 """
 
-import dataclasses
-import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from genomelm.errors import InputError
+from genomelm.bench.fitted import fitted, fresh
+from genomelm.errors import InputError, UsageError
 from genomelm.interpret import known_sites, trust
 from genomelm.interpret.ism import importance
 from genomelm.interpret.known_sites import KnownSite, Located
@@ -22,20 +22,16 @@ from genomelm.interpret.null import counter_rng, dinucleotide_shuffle
 from genomelm.interpret.region_model import RegionModel, region_model
 from genomelm.interpret.regions import Region, Regions
 from genomelm.interpret.sites import Site
-from genomelm.models.config import read_model_file
-from genomelm.patching.config import PatcherConfig
-from genomelm.patching.patcher import Patcher
+from genomelm.models.model import GenomeModel
 from genomelm.seq.alphabet import reverse_complement
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval, text_lines
 from genomelm.settings import setting
 from genomelm.tasks.config import TaskConfig
 from genomelm.tasks.examples import Examples
-from genomelm.tasks.metrics import measured
 from genomelm.training.config import TrainConfig
-from genomelm.training.finetune import finetune
-from genomelm.training.pretrain import new_model
 
+TASK = TaskConfig(name="promoter", kind="sequence_classification", label_column="label")
 CONTIG = "genome"
 BEFORE, LENGTH = 60, 81
 """Bases of a promoter before its start of transcription, and in all."""
@@ -52,7 +48,7 @@ class PromoterConfig:
     promoters: str = setting(help="table of promoters, RegulonDB's columns, relative to the data folder")
     genome: str = setting(help="FASTA file of one contig, relative to the data folder")
     sites: str = setting(help="table of binding sites, RegulonDB's columns, relative to the data folder")
-    model: str = setting(help="model file (YAML), trained from scratch")
+    model: str | None = setting(None, "model file (YAML), trained from scratch; none: one is given to start from")
     train: TrainConfig = setting(factory=TrainConfig, help="training file's settings")
     seeds: tuple[int, ...] = setting((1, 2, 3), "seeds of models")
     draws: int = setting(8, "models with random weights", minimum=1)
@@ -61,6 +57,8 @@ class PromoterConfig:
     held_out: float = setting(0.3, "share of the genome, its end, whose promoters are explained", minimum=0.05)
     explained: int = setting(400, "most held-out promoters explained, those with a binding site first", minimum=8)
     permutations: int = setting(9999, "draws of shifted sites", minimum=99)
+    checked: int = setting(64, "most regions that the checks on trust are run on", minimum=8)
+    null_checked: int = setting(32, "most of these that null models are run on", minimum=8)
 
 
 @dataclass(frozen=True)
@@ -168,16 +166,28 @@ def boxes_of(regions: Regions) -> Located:
     return Located(tuple(rows), {"given": len(BOXES) * len(rows)})
 
 
-def measure(config: PromoterConfig, data: Path, device: torch.device) -> dict:
+def measure(
+    config: PromoterConfig,
+    data: Path,
+    device: torch.device,
+    start: GenomeModel | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict:
     """Train, attribute the held-out promoters, and hold their maps against both kinds of sites and all nulls.
 
     Args:
         data: folder that the config's tables are relative to.
+        start: language model that is fine-tuned, by every seed; None: the config's model file, from scratch.
 
     Returns:
         The counts, each seed's AUROC, and for each kind of sites the check of the models, of random weights and of
         shuffled labels; the checks of `trust.checks`.
+
+    Raises:
+        UsageError: the config has a model file and there is a model to start from, or neither.
     """
+    if (config.model is None) is (start is None):
+        raise UsageError("models are trained from the config's 'model' or from --start: give one of them")
     promoters = read_promoters(data / config.promoters)
     with Genome(data / config.genome) as opened:
         contig, size = next(iter(opened.contigs.items()))
@@ -186,43 +196,58 @@ def measure(config: PromoterConfig, data: Path, device: torch.device) -> dict:
     tested = [one for one, split in zip(promoters, examples.splits, strict=False) if split == "test"]
     known = read_binding_sites(data / config.sites)
     regions = _with_sites_first(regions_of(tested), known, config.explained)
-    models, scores = [], []
-    for seed in config.seeds:
-        model, auroc = _trained(config, examples, seed, device)
-        models.append(model)
-        scores.append(auroc)
-    permuted = examples_of(config, promoters, genome, seed=1)
-    control, chance = _trained(config, permuted, config.seeds[0], device)
+
+    def trained(seed: int, given: Examples) -> tuple[RegionModel, float]:
+        begin = fresh(config.model, seed) if start is None else start
+        model, auroc = fitted(begin, TASK, given, config.train, seed, device)
+        say(f"seed {seed}: AUROC {auroc:.3f}")
+        return model, auroc
+
+    models, scores = zip(*(trained(seed, examples) for seed in config.seeds), strict=True)
+    control, chance = trained(config.seeds[0], examples_of(config, promoters, genome, seed=1))
     draws = [region_model(f"random{n}", with_random_weights(models[0].model, 1000 + n)) for n in range(config.draws)]
     maps = np.stack([model.saturate(regions.sequences) for model in models])
     located = known_sites.locate(known, regions.rows, regions.sequences)
     kinds = {"binding_sites": located, "boxes": boxes_of(regions)}
     every = {"models": [maps.mean(0)], "shuffled_labels": [control.saturate(regions.sequences)]}
     every["random_weights"] = [draw.saturate(regions.sequences) for draw in draws]
+    sites = {
+        kind: {
+            name: [known_sites.check(places, importance(one), config.permutations) for one in group]
+            for name, group in every.items()
+        }
+        for kind, places in kinds.items()
+    }
+    for kind, rows in sites.items():
+        say(f"{kind}: {said(rows['models'][0])}")
     checks = trust.checks(
         regions,
         {"ism": maps.mean(0), "ism_models": maps},
         models,
         controls={"random_weights": draws, "shuffled_labels": [control]},
-        settings=trust.TrustSettings(regions=64, null_regions=32),
+        settings=trust.TrustSettings(regions=config.checked, null_regions=config.null_checked),
         keep=lambda name, make: make(),
-        say=lambda text: None,
+        say=say,
     )
     return {
         "promoters": len(promoters),
         "held_out": len(tested),
         "explained": len(regions),
-        "auroc": scores,
+        "auroc": list(scores),
         "auroc_shuffled_labels": chance,
-        "sites": {
-            kind: {
-                name: [known_sites.check(places, importance(one), config.permutations) for one in group]
-                for name, group in every.items()
-            }
-            for kind, places in kinds.items()
-        },
+        "sites": sites,
         "checks": {name: _short(entry) for name, entry in checks.items()},
     }
+
+
+def said(check: dict) -> str:
+    """Return a check of known sites as text."""
+    if "reason" in check:
+        return check["reason"]
+    return (
+        f"{check['inside_over_outside']:.2f} times the importance outside ({check['low']:.2f} to {check['high']:.2f}), "
+        f"p {check['p']:.2g}, {check['loci']} loci"
+    )
 
 
 def _with_sites_first(regions: Regions, known: list[KnownSite], most: int) -> Regions:
@@ -236,15 +261,3 @@ def _short(entry: dict) -> dict:
     """Return a check without the scores and curves it was made from."""
     long = ("real", "shuffled", "positions", "ordered", "random", "gc_matched")
     return {key: value for key, value in entry.items() if key not in long}
-
-
-def _trained(config: PromoterConfig, examples: Examples, seed: int, device: torch.device) -> tuple[RegionModel, float]:
-    """Return a model trained from scratch, and its AUROC on the held-out promoters and shuffles."""
-    settings = read_model_file(Path(config.model))
-    fresh = new_model(settings, Patcher(PatcherConfig("fixed_stride", stride=settings.stride)), seed)
-    task = TaskConfig(name="promoter", kind="sequence_classification", label_column="label")
-    with tempfile.TemporaryDirectory() as folder:
-        train = dataclasses.replace(config.train, checkpoint_minutes=60.0)
-        model, _, predicted = finetune(fresh, task, examples, train, seed, Path(folder) / "state", device, "promoters")
-    auroc = measured(task.metric, examples.where("test").labels, predicted)
-    return region_model(f"seed{seed}", model.eval()), auroc

@@ -1,4 +1,4 @@
-"""Runs of `genomelm bench model`, `operators`, `generate` and `score` as one JSON value and as Markdown tables."""
+"""Runs of `genomelm bench model`, `operators`, `generate`, `score` and `ism` as one JSON value and as tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,13 @@ from genomelm.errors import InputError
 from genomelm.files import read_json
 
 BEGIN, END = "<!-- speeds: begin -->", "<!-- speeds: end -->"
-ROWS = {"model speed": "rows", "operator speed": "rows", "generation speed": "rows", "score speed": "results"}
+ROWS = {
+    "model speed": "rows",
+    "operator speed": "rows",
+    "generation speed": "rows",
+    "score speed": "results",
+    "ism speed": "rows",
+}
 """What a kind of run calls its rows."""
 
 
@@ -20,7 +26,9 @@ def read_runs(paths: Sequence[Path]) -> list[dict]:
     runs = [read_json(path) for path in paths]
     for path, run in zip(paths, runs, strict=True):
         if not isinstance(run, dict) or run.get("kind") not in ROWS or not run.get(ROWS[run["kind"]]):
-            raise InputError(f"{path} holds no rows of `genomelm bench model`, `operators`, `generate` or `score`")
+            raise InputError(
+                f"{path} holds no rows of `genomelm bench model`, `operators`, `generate`, `score` or `ism`"
+            )
     return runs
 
 
@@ -41,9 +49,14 @@ def _where(run: dict) -> str:
     return f"{row['device']}, torch {row['torch']}" if "torch" in row else ""
 
 
+def _device(name: str) -> str:
+    """Return a device's name without maker and memory: H100, H200, cpu."""
+    return name.removeprefix("NVIDIA ").split(",")[0].split(" ")[0]
+
+
 def _model_line(run: dict, row: dict) -> str:
     name = run["model"].removesuffix(".yaml") if row["model"] == "model" else row["model"]
-    facts = [name, f"{row['batch']} x {row['length']:,}", f"{row['mean_patch']}", _how(row)]
+    facts = [name, f"{row['batch']} x {row['length']:,}", f"{row['mean_patch']}", _device(row["device"]), _how(row)]
     if "out_of_memory" in row:
         return _line([*facts, "does not fit", "", "", ""])
     foretold = row["estimate"].get("peak_bytes")
@@ -54,22 +67,41 @@ def _model_line(run: dict, row: dict) -> str:
 def _operator_line(_run: dict, row: dict) -> str:
     gib = f"{row['peak_bytes'] / 2**30:.1f}" if row["peak_bytes"] else ""
     speeds = [f"{1e3 * row['median_s']:.2f}", f"{row['positions_per_s'] / 1e6:.1f}", gib, f"{row['error']:.0e}"]
-    return _line([row["operator"], f"{row['positions']:,}", _how(row), row["path"], row["name"], *speeds])
+    where = [_device(row["device"]), _how(row)]
+    return _line([row["operator"], f"{row['positions']:,}", *where, row["path"], row["name"], *speeds])
 
 
 def _letter_line(_run: dict, row: dict) -> str:
     state, whole = row.get("state_bytes"), row.get("whole_s")
-    facts = [row["model"], f"{row['rows']}", f"{row['length']:,}", f"{state / 2**20:.2f}" if state else ""]
+    facts = [row["model"], _device(row["device"]), f"{row['rows']}", f"{row['length']:,}"]
+    facts.append(f"{state / 2**20:.2f}" if state else "")
     times = [f"{1e3 * row['letter_s']:.3f}", f"{1e3 * whole:.1f}" if whole else "", f"{row['ratio']:.2f}"]
     return _line([*facts, *times])
 
 
 def _score_line(run: dict, row: dict) -> str:
     about = run["provenance"]
-    model = f"{about['family']}, {about['objective']}, {about['model_device']}, {about['threads']} threads"
-    fast, slow = row["rows"]
-    speeds = [f"{fast['positions_per_s']:.0f}", f"{slow['positions_per_s']:.1f}", f"{row['ratio']:.1f}"]
-    return _line([model, f"{row['width']:,}", f"{row['apart']}", *speeds, f"{row['largest_difference']:.0e}"])
+    where = _device(about["gpu"]) if about.get("gpu") else f"cpu, {about['threads']} threads"
+    name = about.get("file") or about["family"]  # a model file, or a trained model's folder
+    fast, slow, *whole = (timed["positions_per_s"] for timed in row["rows"])
+    speeds = [f"{fast:.0f}", f"{whole[0]:.0f}" if whole else "", f"{slow:.1f}", f"{row['ratio']:.1f}"]
+    return _line(
+        [
+            f"{name}, {about['objective']}",
+            where,
+            f"{row['width']:,}",
+            f"{row['apart']}",
+            *speeds,
+            f"{row['largest_difference']:.0e}",
+        ]
+    )
+
+
+def _ism_line(_run: dict, row: dict) -> str:
+    facts = [f"{row['model']}, {row['head']}", _device(row["device"])]
+    seconds = [f"{row[key]:.2f}" for key in ("map_s", "batched_s")]
+    speeds = [f"{row['every_s']:.1f}", f"{row['ratio']:.1f}", f"{row['largest_difference']:.0e}"]
+    return _line([*facts, f"{row['bases']:,} ({row['mutants']:,})", row["path"], *seconds, *speeds])
 
 
 def _how(row: dict) -> str:
@@ -81,15 +113,21 @@ def _line(cells: Sequence[str]) -> str:
 
 
 TABLES = {
-    "model speed": ("| model | windows | mean patch | | work | Mb/s | GiB | GiB foretold |", _model_line),
-    "operator speed": ("| operator | rows | | path | work | ms | M rows/s | GiB | error |", _operator_line),
+    "model speed": ("| model | windows | mean patch | on | | work | Mb/s | GiB | GiB foretold |", _model_line),
+    "operator speed": ("| operator | rows | on | | path | work | ms | M rows/s | GiB | error |", _operator_line),
     "generation speed": (
-        "| generation | sequences | letters before | state, MiB | a letter, ms | a pass, ms | ratio |",
+        "| generation | on | sequences | letters before | state, MiB | a letter, ms | a pass, ms | ratio |",
         _letter_line,
     ),
     "score speed": (
-        "| scoring | window | bases apart | variants/s | by two passes | ratio | largest difference, nats |",
+        "| scoring | on | window | bases apart | variants/s | with reading and writing | by two passes | ratio |"
+        " largest difference, nats |",
         _score_line,
+    ),
+    "ism speed": (
+        "| saturation mutagenesis | on | bases (mutants) | | s | whole windows in batches, s |"
+        " a pass each, s (extrapolated) | ratio | largest difference |",
+        _ism_line,
     ),
 }
 """Head of each kind's table, and what makes a line of it."""

@@ -1,4 +1,4 @@
-"""`genomelm bench speeds`: join runs of `bench model`, `operators`, `generate` and `score` into one file and tables."""
+"""`genomelm bench speeds`: join `bench model`, `operators`, `generate`, `score` and `ism` into one file and tables."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,14 +8,15 @@ import typer
 
 def speeds(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Files of `bench model`, `operators`, `generate`, `score`.")
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Files of `bench model`, `operators`, `generate`, `score`, `ism`."),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="JSON file to write.")],
     markdown: Annotated[
         Path | None, typer.Option("--markdown", help="Markdown file whose tables of this benchmark are written anew.")
     ] = None,
 ) -> None:
-    """Join measurements of models, operators, generation and scoring into one JSON file and print the tables."""
+    """Join measurements of models, operators, generation, scoring and attribution into one file; print the tables."""
     from genomelm.bench import speed_table
     from genomelm.files import write_json
     from genomelm.report.readme import replace_block

@@ -176,11 +176,11 @@ def patch(
 
 
 def _training(store: "PatchStore", patcher: "Patcher", inputs: "Inputs") -> dict:
-    """Return the summary of the training regions, each as a record whose first base starts a patch."""
+    """Return the summary of the calibrated parts of the training regions, each as a record of its own."""
     from genomelm.patching.summary import Tally, total
 
     tallies = []
-    for region in inputs.training:
+    for region in inputs.calibrated(patcher):
         forced = patcher.forced(inputs.genome.contigs[region.contig], inputs.breaks(region.contig))
         tallies.append(Tally(len(region), patcher.rule, forced.positions - region.start))
         for start in range(region.start, region.end + 1, CHUNK):

@@ -18,7 +18,7 @@ from genomelm.patching.modes import edges_of, mark
 from genomelm.patching.optimal import ANCHOR, anchors, value_of
 from genomelm.patching.parameters import PARAMETERS
 from genomelm.patching.patcher import Patcher
-from genomelm.patching.runs import contig_breaks
+from genomelm.patching.runs import contig_breaks, letter_runs
 from genomelm.patching.sources import ByteSource, PlaceSource
 from genomelm.patching.store import PatchStore
 from genomelm.patching.track_source import TrackSource
@@ -148,6 +148,15 @@ class Inputs:
             {region.contig: self.breaks(region.contig) for region in self.training} if forced else None,
         )
         return Patcher(fitted.config, fitted.source, side)
+
+    def calibrated(self, patcher: Patcher) -> Iterator[Interval]:
+        """Yield the parts of the training regions that meet the mean: without runs of N, where no starts are forced."""
+        config = patcher.config
+        plain = config.needs_scores and config.source != "track" and not (config.isolate or patcher.side)
+        for region in self.training:
+            runs = letter_runs(self._compact(region), config.alphabet) if plain else [(0, len(region))]
+            for start, end in runs:
+                yield dataclasses.replace(region, start=region.start + int(start), end=region.start + int(end))
 
     def measure(self, patcher: Patcher) -> dict | None:
         """Return the score source's facts and its bits per base on the test regions; None where it predicts nothing."""

@@ -82,13 +82,13 @@ class WorkflowConfig:
     def folders(self, model: str, task: str | None = None) -> list[str]:
         """Return the model folders that commands are given: one a seed of a task, or the one without a task."""
         if task is None and self.models[model].given:
-            return [self.models[model].folder]
+            return [plain_path(self.models[model].folder)]
         return [f"{run}/model" for run in self.runs(model, task)]
 
     def model_inputs(self, model: str, task: str | None = None) -> list[str]:
         """Return the files in `folders`, config.json first; of a model that was trained before, all that it has."""
         if task is None and self.models[model].given:
-            return folder_files(self.models[model].folder)
+            return folder_files(plain_path(self.models[model].folder))
         return model_files(self.folders(model, task))
 
     def start(self, model: str) -> str:
@@ -144,7 +144,7 @@ class WorkflowConfig:
             return []
         if name in self.assays:
             return f"{self.results}/assays/{name}.vcf.gz"
-        return name if is_path(name) else f"{self.results}/data/{name}"
+        return plain_path(name) if is_path(name) else f"{self.results}/data/{name}"
 
     def index(self, name: str | None, suffix: str) -> list[str]:
         """Return the index that a manifest's file has; a path's own is made by the first job that reads it."""
@@ -243,6 +243,11 @@ class WorkflowConfig:
 def is_path(name: str) -> bool:
     """Tell whether a data file is named by its path, and not by its name in the manifest."""
     return "/" in name
+
+
+def plain_path(name: str) -> str:
+    """Return a path without a leading `./`, which tells a file of one's own here, and of which Snakemake warns."""
+    return name.removeprefix("./")
 
 
 def is_unordered(name: str) -> bool:

@@ -2,13 +2,8 @@
 
 import os
 
-from genomelm.commands.workflow_config import WorkflowConfig, is_path
-from genomelm.data.manifest import Manifest
-
 PLAIN = 3.3
 """How much larger a FASTA file is than its compressed one."""
-UNKNOWN_MB = {"genome": 1000, "variants": 2000, "annotation": 100, "assay": 100, "motifs": 100, "track": 2000}
-"""Kind of a manifest's row -> compressed MB that a file without `bytes` is taken to have: a human one, or more."""
 
 
 def megabytes(base: float, attempt: int) -> int:
@@ -21,16 +16,6 @@ def minutes(base: float, attempt: int) -> int:
     return max(1, round(base * attempt))
 
 
-def size_mb(config: WorkflowConfig, manifest: Manifest, name: str | None) -> float:
-    """Return the compressed size of a data file in MB, known before it is fetched; 0 of no file.
-
-    A row of the manifest without `bytes` has the size of a large file of its kind (`UNKNOWN_MB`).
-    """
-    if name is None:
-        return 0.0
-    if name in config.assays:
-        name = config.assays[name].table
-    if not is_path(name):
-        row = manifest.row(name)
-        return UNKNOWN_MB[row.kind] if row.bytes is None else row.bytes / 1e6
-    return os.path.getsize(name) / (1e6 if name.endswith("gz") else 1e6 * PLAIN)
+def size_mb(path: str) -> float:
+    """Return the size of an input in MB, as it is compressed, once it is there: a plan made before says `<TBD>`."""
+    return os.path.getsize(path) / (1e6 if path.endswith("gz") else 1e6 * PLAIN)

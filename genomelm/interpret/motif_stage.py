@@ -98,7 +98,7 @@ def run(
         variants: windows and maps of both alleles.
 
     Returns:
-        {"motifs": the summary (regions_left_out: how many share bases with those that count),
+        {"motifs": the summary (regions_left_out: how many share bases or text with those that count),
          "checks": {"motif_null", "known_sites", "truth"},
          "variants": id -> {"gained": motif names with their strand, "lost"}}.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from genomelm.errors import InputError, UsageError
-from genomelm.seq.alphabet import reverse_complement
+from genomelm.interpret.likeness import Seen
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval, read_named_bed
 
@@ -156,19 +156,20 @@ def from_sequences(sequences: Sequence[str]) -> Regions:
 
 def apart(rows: Sequence[Region], sequences: Sequence[str]) -> list[int]:
     """Return the numbers of regions that tests may count, in input order: no two share a base of a contig, on either
-    strand, and no two read alike on either strand. As many as can be stay of those that overlap.
+    strand, and no two are nearly the same text (`likeness`). As many as can be stay of those that overlap.
 
-    Regions that share bases are one observation, not two: a chance peak in what they share would be seen twice.
+    Regions that share bases are one observation, not two: a chance peak in what they share would be seen twice. So are
+    records of a FASTA file that were cut from one place, or are copies of one text.
     """
     kept: list[int] = []
     ends: dict[str, int] = {}
-    letters: set[str] = set()
+    seen = Seen()
     for i in sorted(range(len(rows)), key=lambda i: (rows[i].end, i)):
-        row, text = rows[i], min(sequences[i], reverse_complement(sequences[i]))
-        if row.start >= ends.get(row.contig, 0) and text not in letters:
+        row = rows[i]
+        if row.start >= ends.get(row.contig, 0) and not seen.holds(sequences[i]):
             kept.append(i)
             ends[row.contig] = row.end
-            letters.add(text)
+            seen.take(sequences[i])
     return sorted(kept)
 
 

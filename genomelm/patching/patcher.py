@@ -19,7 +19,7 @@ from genomelm.patching.modes import START, Edges, edges_of, mark
 from genomelm.patching.optimal import ANCHOR, anchors
 from genomelm.patching.parameters import PARAMETERS
 from genomelm.patching.rule import rule_of
-from genomelm.patching.runs import ids_breaks
+from genomelm.patching.runs import ids_breaks, letter_runs
 from genomelm.patching.sources import ByteSource, PlaceSource
 from genomelm.seq.alphabet import reverse_complement_ids
 from genomelm.seq.interval import Interval
@@ -91,6 +91,8 @@ class Patcher:
     ) -> "Patcher":
         """Fit the count model and calibrate the threshold (or set the stride) for a mean patch length.
 
+        The mean is that of the letters: runs of N (15 % of some chromosomes) are left out, unless starts are forced.
+
         Args:
             config: its threshold is replaced.
             records: called once or twice; gives the ids (l,) of each training record.
@@ -117,6 +119,12 @@ class Patcher:
         draft = cls(dataclasses.replace(config, threshold=0.0), source)
         if config.source == "track":
             codes = (draft.scale.encode(source.scores_at(p.contig, p.start, p.end)) for p in places)
+        elif breaks is None and not config.isolate:  # runs of N would take the starts: nothing predicts what follows
+            codes = (
+                found[start : end + 1]
+                for ids, found in ((ids, draft.codes(ids)) for ids in records())
+                for start, end in letter_runs(ids, config.alphabet)
+            )
         else:
             codes = (draft.codes(ids) for ids in records())
         forced = None

@@ -114,8 +114,8 @@ class Results:
     sets: dict[str, Part]
     data: list[Part]
     benchmarks: Path | None
-    scratch: bool
-    """Trained on its tasks from random weights: it has no language model, and none is missed."""
+    no_language_model: bool
+    """Trained on its tasks from random weights, or elsewhere and used here: a language model is not missed."""
 
     @property
     def name(self) -> str:
@@ -178,15 +178,18 @@ def read(
         patch_summary: summary.json of the model's patches. data: folder of *.provenance.json files.
         benchmarks: folder of this model's benchmark files.
 
-    A model counts as trained from scratch when it has runs of tasks, and nothing says that a language model was
-    asked for: neither the folder pretrain/ nor evaluate/language_model.json nor a patch summary.
+    A model counts as trained on its tasks alone, or elsewhere, when it has runs of tasks, scores or attributions, and
+    nothing says that a language model was asked for: neither the folder pretrain/ nor evaluate/language_model.json nor
+    a patch summary.
 
     Raises:
         InputError: the folder does not exist, or has nothing of a model's results.
     """
     root = Path(root)
     if not root.is_dir():
-        raise InputError(f"model folder {root} does not exist; run the workflow first or name a folder below models/")
+        raise InputError(
+            f"{root} does not exist; name a model's folder of a workflow's results, or what `genomelm attribute` wrote"
+        )
 
     parts = ("pretrain", "finetune", "evaluate", "score", "interpret")
     if patch_summary is None and not any((root / part).is_dir() for part in parts):
@@ -219,7 +222,7 @@ def read(
         sets={name: part for name, part in found.items() if is_set(part)},
         data=[read_part(path, str(path)) for path in sorted(data.glob("*.provenance.json"))] if data else [],
         benchmarks=benchmarks,
-        scratch=bool(tuned) and not asked,
+        no_language_model=bool(tuned or scored or explained) and not asked,
     )
 
 

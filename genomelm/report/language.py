@@ -8,7 +8,7 @@ FACTS = ("reference", "regions", "patching", "device", "dtype")
 
 
 def language_model(results: Results) -> dict:
-    """Return what the page shows of the language model; "planned" is False for a model trained on tasks alone."""
+    """Return what the page shows of the language model; "planned" is False where none was trained here."""
     part = results.language_model
     others = []
     if not results.masked:  # what predicts from the left alone is no yardstick for a masked model
@@ -21,9 +21,9 @@ def language_model(results: Results) -> dict:
     rows = [interval_row("this model", part, "bits_per_base"), *others, interval_row("uniform bases", part, "uniform")]
     facts = part.mapping("provenance")
     return {
-        "planned": not results.scratch,
-        "missing": "" if results.scratch else part.reason,
-        "objective": None if results.scratch else "masked" if results.masked else "causal",
+        "planned": not results.no_language_model,
+        "missing": "" if results.no_language_model else part.reason,
+        "objective": None if results.no_language_model else "masked" if results.masked else "causal",
         "unit": unit(results),
         **parameters(results.pretraining),
         "bases": finite(part.optional("bases")),

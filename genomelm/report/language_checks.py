@@ -23,8 +23,8 @@ def unit(results: Results) -> str:
 
 
 def language_model(results: Results) -> list[Check]:
-    """Return the checks of a language model; none for a model that was trained from scratch on its tasks."""
-    if results.scratch:
+    """Return the checks of a language model; none where none was trained here."""
+    if results.no_language_model:
         return []
     found = [beside_uniform(results)]
     if not results.masked:

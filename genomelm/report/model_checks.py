@@ -7,7 +7,7 @@ from genomelm.report.inputs import Missing, Part, Results
 def patching(results: Results) -> list[Check]:
     """Return the check of the patches that the language model reads; none where there is no language model."""
     part = results.patching
-    if results.scratch:
+    if results.no_language_model:
         return []
 
     def near() -> Outcome:

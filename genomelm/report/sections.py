@@ -81,7 +81,7 @@ def training(results: Results, points: int = 400) -> dict:
 def patching(results: Results) -> dict:
     """Return the numbers of the patch summary; none is missed where no language model was asked for."""
     return {
-        "missing": "" if results.scratch else results.patching.reason,
+        "missing": "" if results.no_language_model else results.patching.reason,
         "metrics": flat_numbers(results.patching.data or {}),
     }
 

@@ -49,7 +49,7 @@ def text(short: dict) -> str:
     counts = ", ".join(f"{n} {status}" for status, n in short["counts"].items())
     missing = f"{short['not_run']} of {short['total']} did not run"
     planned = short["language_model"]["planned"]
-    kind = short["language_model"]["objective"] or "no language model: its tasks were trained from random weights"
+    kind = short["language_model"]["objective"] or "no language model was trained here"
     lines = [short["title"], f"family: {number(short['family'])}, {kind}"]
     lines += [f"verdict: {STATUS_WORDS[short['verdict']]} ({counts}; {missing})", ""]
     lines += [*short["notices"], ""] if short["notices"] else []

@@ -121,7 +121,27 @@ def test_the_command_writes_checks_of_models_and_nulls(data, tmp_path):
     assert "real" not in found["checks"]["shuffled_sequence"]
 
 
+def test_models_start_from_the_settings_or_from_the_model_that_is_given(data, language_model_dir, tmp_path):
+    text = "promoters: promoters.txt\ngenome: genome.fa\nsites: sites.txt\nseeds: [1]\ndraws: 1\npermutations: 99\n"
+    (tmp_path / "bench.yaml").write_text(text + "explained: 8\nchecked: 8\nnull_checked: 8\ntrain: {steps: 1}\n")
+    out = tmp_path / "found.json"
+    arguments = ["-q", "bench", "promoters", "--config", tmp_path / "bench.yaml", "--data", data, "-o", out]
+    arguments = [*map(str, arguments), "--device", "cpu", "--threads", "1"]
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == 2
+    assert "give one of them" in result.output
+    result = CliRunner().invoke(cli.app, [*arguments, "--start", str(language_model_dir)])
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text())
+    assert found["sites"]["binding_sites"]["models"][0]["loci"] == found["explained"] == 8
+    assert len(found["machine"]["start"]) == 64
+
+
 def test_the_settings_of_the_repository_name_a_model():
     config = read_config(PromoterConfig, ROOT / "configs/bench/promoters.yaml")
     assert read_model_file(ROOT / config.model).shell.objective == "masked"  # a promoter's boxes lie on both sides
     assert len(config.seeds) == 3
+    started = read_config(PromoterConfig, ROOT / "configs/bench/promoters_pretrained.yaml")
+    same = ("promoters", "genome", "sites", "windows", "shuffles", "held_out", "permutations")
+    assert started.model is None
+    assert all(getattr(started, key) == getattr(config, key) for key in same)

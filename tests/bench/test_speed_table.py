@@ -8,8 +8,8 @@ from genomelm.commands.bench_speeds import speeds
 from genomelm.errors import InputError
 
 ROW = {
-    "device": "a device", "torch": "2.0", "dtype": "bfloat16", "compiled": True, "name": "training", "median_s": 0.5,
-    "positions_per_s": 4e6, "timings": 5, "peak_bytes": 3 << 30,
+    "device": "NVIDIA H100 80GB HBM3", "torch": "2.0", "dtype": "bfloat16", "compiled": True, "name": "training",
+    "median_s": 0.5, "positions_per_s": 4e6, "timings": 5, "peak_bytes": 3 << 30,
 }  # fmt: skip
 MODEL = {
     "kind": "model speed",
@@ -32,10 +32,10 @@ def test_a_table_says_what_ran_and_what_did_not_fit(tmp_path: Path) -> None:
     files = [tmp_path / "model.json", tmp_path / "operator.json"]
     speeds(files, tmp_path / "out.json", tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
-    assert "| small | 2 x 1,000 | 8 | bfloat16, compiled | training | 4.00 | 3.0 | 4.0 |" in page
-    assert "| peer | 2 x 1,000 | 1 | bfloat16, compiled | does not fit |" in page
-    assert "| S5 | 64 | bfloat16, compiled | chunks | training | 500.00 | 4.0 |  | 2e-05 |" in page
-    assert "a device, torch 2.0." in page
+    assert "| small | 2 x 1,000 | 8 | H100 | bfloat16, compiled | training | 4.00 | 3.0 | 4.0 |" in page
+    assert "| peer | 2 x 1,000 | 1 | H100 | bfloat16, compiled | does not fit |" in page
+    assert "| S5 | 64 | H100 | bfloat16, compiled | chunks | training | 500.00 | 4.0 |  | 2e-05 |" in page
+    assert "NVIDIA H100 80GB HBM3, torch 2.0." in page
     assert "outdated" not in page
     assert json.loads((tmp_path / "out.json").read_text())["runs"] == [MODEL, OPERATOR]
     assert table([OPERATOR]).startswith("| operator")

@@ -41,6 +41,18 @@ def test_patch_writes_a_patcher_a_store_and_a_summary_twice_the_same(fasta, tmp_
     assert (patcher.segment(encode(sequence)) == store.starts("c2", 0, 10_004)).all()
 
 
+def test_runs_of_n_take_no_part_in_the_mean(fasta, tmp_path) -> None:
+    lines = fasta.read_text().split("\n")
+    gaps = tmp_path / "gaps.fa"
+    gaps.write_text("\n".join([lines[0], f"{lines[1][:9000]}{'N' * 8000}{lines[1][9000:]}{'N' * 100}", *lines[2:]]))
+    patch(fasta, tmp_path / "a", ["c1:1-20000"], mean=6, order=4)
+    patch(gaps, tmp_path / "b", ["c1:1-28100"], mean=6, order=4)
+    plain, other = (json.loads((tmp_path / name / "summary.json").read_text()) for name in "ab")
+    assert other["training"]["bases"] == 20_000
+    assert other["training"]["mean"] == pytest.approx(6, rel=0.01)
+    assert other["config"]["threshold"] == pytest.approx(plain["config"]["threshold"], rel=0.02)
+
+
 def test_only_the_training_region_decides_the_patcher(fasta, tmp_path) -> None:
     patch(fasta, tmp_path / "a", ["c1:1-16000"], mean=6, order=4)
     lines = fasta.read_text().split("\n")

@@ -10,7 +10,7 @@ import pytest
 from planted_maps import MOTIFS, ism_of, planted, ppm_of
 
 from genomelm.errors import InputError, UsageError
-from genomelm.interpret import match, meme, motif_stage
+from genomelm.interpret import match, meme, modisco, motif_stage
 from genomelm.interpret.motif_stage import MotifSettings, VariantMaps
 from genomelm.interpret.regions import Region
 
@@ -181,11 +181,10 @@ def test_maps_of_nothing_are_a_result(tmp_path):
 
 
 def fake_modisco(path, motifs, code=0):
-    """A program with modisco's command line that finds given motifs."""
-    truth = path.parent / "found.meme"
-    meme.write(
-        truth, {f"pos_patterns.pattern_{n}": ppm_of(m) for n, m in enumerate(motifs)}, [9] * len(motifs), (0.25,) * 4
-    )
+    """A program with modisco's command line that finds given motifs, in the middle of columns that say nothing."""
+    truth, bare = path.parent / "found.meme", np.full((15, 4), 0.25)
+    found = {f"pos_patterns.pattern_{n}": np.concatenate([bare, ppm_of(m), bare]) for n, m in enumerate(motifs)}
+    meme.write(truth, found, [9] * len(motifs), (0.25,) * 4)
     path.write_text(
         f"#!{sys.executable}\n"
         "import pathlib, sys\n"
@@ -205,6 +204,25 @@ def test_modisco_runs_as_a_program_and_its_motifs_are_judged_alike(made, tmp_pat
     assert found["checks"]["motif_null"]["patterns"] == 1
     assert (tmp_path / "modisco_results.h5").read_bytes() == b"h5"
     assert not (tmp_path / ".modisco.meme").exists()
+
+
+def test_a_motif_of_modisco_keeps_the_columns_that_say_something():
+    bare, word = np.full((20, 4), 0.25), ppm_of("GATTACA")
+    assert np.array_equal(modisco.trimmed(np.concatenate([bare, word, bare])), word)
+    halves = np.concatenate([word, bare, word, word])  # 41 columns between the first and the last that say something
+    assert np.array_equal(modisco.trimmed(halves), halves[-28:])
+    assert np.array_equal(modisco.trimmed(bare), bare)
+
+
+def test_a_modisco_that_finds_nothing_is_a_result_and_a_warning(made, tmp_path, caplog):
+    program = tmp_path / "modisco"  # its MEME file without a motif, as modisco 2.5.2 writes it
+    program.write_text(
+        '#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\n'
+        "printf 'MEME version 5\\n\\nALPHABET= ACGT\\n\\nBackground letter frequencies\\n' > \"$2\"\n"
+    )
+    program.chmod(0o755)
+    assert modisco.run(program, tmp_path, 60) == []
+    assert "found no motif: it needs more than 100 seqlets" in caplog.text
 
 
 def test_a_modisco_that_fails_or_is_not_there_is_named(made, tmp_path):

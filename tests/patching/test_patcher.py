@@ -138,6 +138,14 @@ def test_fit_meets_the_mean_within_one_percent(patchers, dna: np.ndarray) -> Non
         assert len(dna) / len(patchers[mode].segment(dna)) == pytest.approx(means.get(mode, 4), rel=0.01)
 
 
+@pytest.mark.parametrize("mode", ["entropy", "monotonic", "greedy"])
+def test_the_mean_is_that_of_the_letters_beside_runs_of_n(dna: np.ndarray, mode: str) -> None:
+    unknown = np.repeat(encode("N"), len(dna) // 4)
+    ids = np.concatenate([unknown, dna[: len(dna) // 2], unknown, dna[len(dna) // 2 :]])
+    patcher = Patcher.fit(PatcherConfig(mode=mode, order=8), lambda: [ids, unknown], 8)
+    assert len(dna) / len(patcher.segment(dna)) == pytest.approx(8, rel=0.01)
+
+
 @each_mode
 def test_r11_a_saved_patcher_keeps_starts_and_fingerprint(patchers, dna: np.ndarray, tmp_path, mode: str) -> None:
     patchers[mode].save(tmp_path / "p")

@@ -151,8 +151,8 @@ def test_regions_left_out_of_the_tests_are_counted(attribution, tmp_path):
     source = (tmp_path / "p.html").read_text()
     signal = next(check for check in report["checks"] if check["name"] == SIGNAL)
     assert "4 regions left out" in signal["reason"]
-    assert "Signal: 4 regions left out, whose bases others hold." in source
-    assert "5 regions left out, whose bases others hold." in source[source.index('<h2 id="motifs">') :]
+    assert "Signal: 4 regions left out, whose bases or text others hold." in source
+    assert "5 regions left out, whose bases or text others hold." in source[source.index('<h2 id="motifs">') :]
 
 
 def test_a_motif_says_which_null_it_did_not_beat_and_that_it_was_not_matched(attribution, tmp_path):

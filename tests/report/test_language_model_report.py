@@ -144,11 +144,11 @@ def test_a_model_of_tasks_alone_misses_no_language_model(results):
     assert report["family"] == "hyena_glt"
     assert report["language_model"]["planned"] is False
     page = text_of(root / "report/report.html")
-    assert "has no language model" in page
+    assert "was not trained as a language model here" in page
     assert "Regression on RNA." in page
     for wrong in ("language_model.json is missing", "log.jsonl", "patch-summary"):
         assert wrong not in page
-    assert "no language model: its tasks were trained from random weights" in (root / "summary.txt").read_text()
+    assert "no language model was trained here" in (root / "summary.txt").read_text()
 
 
 @pytest.mark.parametrize("sign", ["pretrain", "evaluation", "patches"])

@@ -51,6 +51,16 @@ def test_a_model_trained_from_scratch_on_tasks_it_passes_has_a_report_that_passe
     assert build.gather(tmp_path)["verdict"] == "warn"
 
 
+@pytest.mark.parametrize("kept", ["score", "interpret"])
+def test_of_a_model_that_was_trained_elsewhere_only_what_was_measured_is_checked(run, kept):
+    for folder in {"pretrain", "evaluate", "finetune", "score", "interpret"} - {kept}:
+        shutil.rmtree(run / folder, ignore_errors=True)
+    report = build.gather(run)
+    assert {check["group"] for check in report["checks"]} == {"score": {"Variants"}, "interpret": {"Attribution"}}[kept]
+    planned = build.gather(run, patch_summary=run / "no such file")
+    assert "Language model" in {check["group"] for check in planned["checks"]}
+
+
 def test_a_measurement_that_was_begun_is_missed(run):
     for folder in ("score", "interpret", "evaluate", "finetune"):
         shutil.rmtree(run / folder)

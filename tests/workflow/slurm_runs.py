@@ -1,7 +1,9 @@
 """Runs of the small config on a private Slurm, and what Slurm tells of their jobs."""
 
 import contextlib
+import functools
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -30,11 +32,18 @@ class Record(NamedTuple):
 
 @contextlib.contextmanager
 def started(folder: Path, *arguments: object, seconds: int = 280, **variables: str) -> Iterator[subprocess.Popen]:
-    """Start Snakemake with the profile, its output in the file `said`; `timeout -k`, as it may outlive a plain one."""
+    """Start Snakemake with the profile, its output in the file `said`; `timeout -k`, as it may outlive a plain one.
+
+    What a shell starts in the background ignores Ctrl-C, and so does all that it starts: these tests may be, Snakemake
+    here must not.
+    """
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     command = ["timeout", "-k", "5", str(seconds), *SLURM, *map(str, arguments)]
     with open(folder / "said", "w") as said:
         process = subprocess.Popen(
-            command, cwd=folder, env={**environment(), **variables}, stdout=said, stderr=subprocess.STDOUT
+            command,
+            **{"cwd": folder, "env": {**environment(), **variables}, "preexec_fn": heed},
+            **{"stdout": said, "stderr": subprocess.STDOUT},
         )
         try:
             yield process

@@ -158,6 +158,15 @@ def test_what_cannot_be_planned_is_told(human, arguments, code, said):
     assert (done.exit_code, said in done.output) == (code, True), done.output
 
 
+def test_a_genome_without_a_size_counts_as_the_bases_of_its_regions():
+    plan = planned("configs/yeast.yaml", "--cpus", "4")
+    config = yaml.safe_load((REPOSITORY / "configs" / "yeast.yaml").read_text())
+    spans = [region.split(":")[1].split("-") for region in config["train_regions"] + config["test_regions"]]
+    bases = sum(int(end) - int(start) + 1 for start, end in spans)
+    assert [job["amount"] for job in plan["jobs"] if job["rule"] == "patch"] == [f"{bases:,} bases"] * 2
+    assert any("yeast.fa.gz: counted as the bases of the config's regions" in note for note in plan["notes"])
+
+
 def test_the_text_names_every_job_with_what_its_rate_rests_on(human):
     done = CliRunner().invoke(cli.app, ["plan", human, "--gpus", "4", "--gpu-hour", "2"])
     for word in (

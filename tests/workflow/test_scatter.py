@@ -20,7 +20,7 @@ from genomelm.commands.workflow_parts import BackgroundConfig, ModelUse, ScoreCo
 from genomelm.commands.workflow_records import records_in
 from genomelm.commands.workflow_resources import megabytes, minutes, size_mb
 from genomelm.commands.workflow_shards import RECORD_BYTES, record_faults, records_of, shard_count
-from genomelm.data.manifest import SCHEMA, Manifest, Row
+from genomelm.data.manifest import Manifest, Row
 
 NOTHING = Manifest(Path("absent"), {})
 
@@ -131,13 +131,6 @@ def test_a_file_of_unknown_size_needs_records():
     assert records_of(config(variants="v.vcf.gz"), "a", sized) == -(-1001 // RECORD_BYTES)
 
 
-def test_a_file_of_unknown_size_counts_as_a_large_one_of_its_kind():
-    kinds = json.loads(SCHEMA.read_text())["properties"]["kind"]["enum"]
-    for kind in kinds:
-        row = Row("x", kind, "", ("u",), None, "0", None, "", "", None, False, "")
-        assert size_mb(config(), Manifest(Path("m.tsv"), {"x": row}), "x") >= (1000 if kind == "genome" else 100)
-
-
 def test_an_interval_is_never_parted():
     assert shard_count(config(variants=None, saturate="c:1-9"), "a", NOTHING) == 1
 
@@ -152,8 +145,7 @@ def test_a_plain_genome_counts_as_a_compressed_one_does(tmp_path):
         (tmp_path / name).write_bytes(b"")
         with open(tmp_path / name, "r+b") as file:
             file.truncate(size)
-        assert size_mb(config(), NOTHING, str(tmp_path / name)) == pytest.approx(1)
-    assert size_mb(config(), NOTHING, None) == 0
+        assert size_mb(str(tmp_path / name)) == pytest.approx(1)
 
 
 def test_a_background_must_fit_what_it_is_for():

@@ -50,7 +50,7 @@ def test_rows_join_the_config_each_with_its_own_genome(config):
     assert [flow.genome_of(flow.scores[name]) for name in ("first", "other")] == ["./a.fa", "./b.fa"]
     assert flow.interpret["place"].interval == "c:1-9"
     assert (flow.data_names(), manifest.rows) == (set(), {})
-    assert flow.data("./own.vcf") == "./own.vcf"
+    assert flow.data("./own.vcf") == "own.vcf"
     assert flow.folders("mine") == ["model"]
 
 

@@ -82,9 +82,8 @@ rule evaluate_task:
         "../envs/genomelm.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: megabytes(
-            4000 + 4 * size_mb(FLOW, MANIFEST, FLOW.tasks[wildcards.task].data),
-            attempt,
+        mem_mb=lambda wildcards, input, attempt: megabytes(
+            4000 + 4 * size_mb(input.data), attempt
         ),
         runtime=lambda wildcards, attempt: minutes(240, attempt),
     params:

@@ -1,12 +1,5 @@
 # What the rules ask of the config: names by kind, files and options of one job.
 PATCH_MB = 20  # memory for a MB of compressed genome: 6 bytes a base
-
-
-def genome_mb(patches):
-    """Return the size of the genome that a patching cuts."""
-    return size_mb(FLOW, MANIFEST, FLOW.genome_of(FLOW.patches[patches]))
-
-
 CUT = cut_tasks(FLOW)  # tasks whose examples are cut from a genome
 
 

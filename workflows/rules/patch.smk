@@ -23,11 +23,11 @@ rule patch:
         "../envs/genomelm.yaml"
     threads: FLOW.threads
     resources:
-        mem_mb=lambda wildcards, attempt: megabytes(
-            4000 + PATCH_MB * genome_mb(wildcards.patches), attempt
+        mem_mb=lambda wildcards, input, attempt: megabytes(
+            4000 + PATCH_MB * size_mb(input.genome), attempt
         ),
-        runtime=lambda wildcards, attempt: minutes(
-            60 + genome_mb(wildcards.patches) / 2, attempt
+        runtime=lambda wildcards, input, attempt: minutes(
+            60 + size_mb(input.genome) / 2, attempt
         ),
     params:
         folder=lambda wildcards, output: Path(output.summary).parent,

@@ -27,8 +27,8 @@ rule prepare_genome:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: megabytes(1000, attempt),
-        runtime=lambda wildcards, attempt: minutes(
-            30 + size_mb(FLOW, MANIFEST, wildcards.name) / 10, attempt
+        runtime=lambda wildcards, input, attempt: minutes(
+            30 + size_mb(input[0]) / 10, attempt
         ),
     params:
         manifest=FLOW.manifest,
@@ -55,8 +55,8 @@ rule prepare_variants:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: megabytes(1000, attempt),
-        runtime=lambda wildcards, attempt: minutes(
-            30 + size_mb(FLOW, MANIFEST, wildcards.name) / 10, attempt
+        runtime=lambda wildcards, input, attempt: minutes(
+            30 + size_mb(input[0]) / 10, attempt
         ),
     params:
         manifest=FLOW.manifest,
@@ -82,8 +82,8 @@ rule prepare_table:
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: megabytes(500, attempt),
-        runtime=lambda wildcards, attempt: minutes(
-            30 + size_mb(FLOW, MANIFEST, wildcards.name) / 100, attempt
+        runtime=lambda wildcards, input, attempt: minutes(
+            30 + size_mb(input[0]) / 100, attempt
         ),
     params:
         manifest=FLOW.manifest,

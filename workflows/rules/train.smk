@@ -1,8 +1,11 @@
 # A training job keeps its checkpoints in FOLDER.state, which Snakemake does not know and so never deletes. It ends
 # with exit code 75 when its time (nine tenths of `runtime`) is over; the retry goes on from the last checkpoint.
-# Snakemake retries after every exit code: a command that refuses its input does so four times, each in seconds.
+# Snakemake retries after every exit code: a command that refuses its input does so four times, each in seconds. A rule's
+# retries hold in a cluster's job as well, beside those of the process that submitted it: there they are none.
 # Priorities: data first, then the longest chains (patching, pretraining, fine-tuning), models that need no pretraining
 # before fine-tuning; jobs that measure and score fill the cores that those leave idle.
+
+RETRIES = 3 if workflow.is_main_process else 0
 
 
 rule pretrain:
@@ -23,7 +26,7 @@ rule pretrain:
     wildcard_constraints:
         model=any_of(FLOW.pretrained()),
     priority: 20
-    retries: 3
+    retries: RETRIES
     conda:
         "../envs/genomelm.yaml"
     threads: FLOW.threads
@@ -65,15 +68,14 @@ rule finetune:
     wildcard_constraints:
         model=any_of([*FLOW.pretrained(), *FLOW.given()]),
     priority: 10
-    retries: 3
+    retries: RETRIES
     conda:
         "../envs/genomelm.yaml"
     threads: 1
     resources:
         **GPU,
-        mem_mb=lambda wildcards, attempt: megabytes(
-            4000 + 4 * size_mb(FLOW, MANIFEST, FLOW.tasks[wildcards.task].data),
-            attempt,
+        mem_mb=lambda wildcards, input, attempt: megabytes(
+            8000 + 4 * size_mb(input.data), attempt
         ),
         runtime=360,
     params:

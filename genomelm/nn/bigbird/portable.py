@@ -93,7 +93,10 @@ def _by_kernel(
     block: int,
     dense: int,
 ) -> torch.Tensor:
-    """Sparse rows by the kernel, the first `dense` blocks by the library's attention: (b, p, h, d)."""
+    """Sparse rows by the kernel, the first `dense` blocks by the library's attention: (b, p, h, d).
+
+    The library adds up the latter's gradient in no fixed order unless `torch.use_deterministic_algorithms` asks for it.
+    """
     from genomelm.nn.bigbird.kernel import SparseRows
 
     q, k, v = (x.contiguous() for x in (q, k, v))

@@ -28,7 +28,7 @@ def warnings(part: Part) -> list[str]:
 def regions_left_out(entry: dict) -> str:
     """Return a sentence on the regions that a test left out because others hold their bases; empty without any."""
     count = finite(entry.get("regions_left_out"))
-    return f"{count:g} regions left out, whose bases others hold" if count else ""
+    return f"{count:g} regions left out, whose bases or text others hold" if count else ""
 
 
 def sentence(name: str, part: Part) -> str:
