@@ -83,7 +83,7 @@ def table(
     from genomelm.report.readme import replace_block
     from genomelm.settings import read_config, to_mapping
 
-    here, grid = machine(), read_config(AblateConfig, config)  # before README, which is tracked, changes
+    here, grid = machine(), read_config(AblateConfig, config)  # before a tracked file changes
     found = ablate_table.results(grid, prepared, read_rows(files, ablate_table.KEYS))
     text = ablate_table.table(found)
     if markdown is not None:

@@ -93,7 +93,7 @@ def table(
     from genomelm.report.readme import replace_block
     from genomelm.settings import read_config, to_mapping
 
-    here, grid = machine(), read_config(CompareConfig, config)  # before README, which is tracked, changes
+    here, grid = machine(), read_config(CompareConfig, config)  # before a tracked file changes
     found = results(grid, prepared, read_rows(files, KEYS))
     text = compare_text.text(found)
     if markdown is not None:

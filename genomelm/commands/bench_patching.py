@@ -86,7 +86,7 @@ def table(
     from genomelm.report.readme import replace_block
     from genomelm.settings import read_config, to_mapping
 
-    here, grid = machine(), read_config(GridConfig, config)  # before README, which is tracked, changes
+    here, grid = machine(), read_config(GridConfig, config)  # before a tracked file changes
     found = patching_table.results(grid, prepared, read_rows(files, patching_table.KEYS))
     text = patching_table.table(grid, found)
     if markdown is not None:

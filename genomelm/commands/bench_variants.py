@@ -44,7 +44,7 @@ def variants(
     from genomelm.settings import read_config, to_mapping
 
     settings = read_config(VariantsConfig, config)
-    here = machine()  # before README, which is tracked, changes
+    here = machine()  # before a tracked file changes
     set_threads(threads)
     chosen = choose_device(device, require_gpu)
     given, tuned = (_opened(settings, pairs or [], device, require_gpu) for pairs in (zero_shot, tune))
