@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from genomelm.errors import InputError, UsageError
-from genomelm.files import digest_of, output_lock, provenance, sha256
+from genomelm.files import digest_of, output_lock, provenance, refuse_inputs, sha256
 from genomelm.scoring.allele_scorer import AlleleScorer, descriptions_of, outputs_of, parts_of
 from genomelm.scoring.cache import score_cache
 from genomelm.scoring.contigs import ContigMap, check_lengths
@@ -72,8 +72,8 @@ def annotate(
     """Score every alternative allele of a VCF and write it with INFO tags added; no other column changes.
 
     Args:
-        vcf_in: VCF (plain, gzip or BGZF), BCF, or "-" for standard input; may be `out` itself, whose own tags are then
-            replaced.
+        vcf_in: VCF (plain, gzip or BGZF), BCF, or "-" for standard input; may be `out` itself where that is an earlier
+            output, whose tags are then replaced.
         genome: the reference.
         scorer: the model.
         out: bgzipped VCF (.vcf.gz) or BCF (.bcf), complete and indexed when this returns, untouched when it raises; or
@@ -114,6 +114,8 @@ def annotate(
         scratch = stack.enter_context(scratch_folder(out, table))
         output = stack.enter_context(vcf_output(out))
         reader, given = open_source(vcf_in, scratch)
+        if not is_stream(vcf_in) and not any(line.startswith(b"##genomelm=") for line in reader.header.lines):
+            refuse_inputs(out, vcf_in)
         check_lengths(reader.header, genome, reader.path)
         percentile = background is not None
         replaced = tags.replaceable(reader.header, overwrite_info, reader.path, percentile)

@@ -35,8 +35,8 @@ def test_a_bed_that_makes_no_sense_exits_with_3(score, snv, write_vcf, tmp_path,
 
 def test_regions_past_a_contig_or_on_none_are_dropped_with_a_count(score, snv, write_vcf, tmp_path):
     bed = tmp_path / "r.bed"
-    bed.write_text("c1\t0\t50\nc1\t190\t9000\nc1\t8000\t8100\nc9\t0\t5\n")
-    code, stderr = score(write_vcf(snv(30), snv(200)), "--regions", bed)
+    bed.write_text("c1\t0\t150\nc1\t190\t9000\nc1\t8000\t8100\nc9\t0\t5\n")
+    code, stderr = score(write_vcf(snv(100), snv(200)), "--regions", bed)
     assert code == 0
     assert "1 of 4 regions dropped: the reference does not have their contigs (c9)" in stderr
     assert "2 of 4 regions dropped: they pass the end of their contig (first: c1:191-9000" in stderr

@@ -212,6 +212,17 @@ def test_many_mismatches_name_the_likely_assembly(score, snv, bases, write_vcf, 
     assert not list((tmp_path / "out").glob("*"))
 
 
+def test_a_vcf_of_others_is_not_replaced(score, snv, write_vcf, tmp_path):
+    given = tmp_path / "out" / "out.vcf.gz"
+    given.parent.mkdir(exist_ok=True)
+    shutil.copy(write_vcf(snv(100)), given)
+    before = given.read_bytes()
+    code, stderr = score(given)
+    assert code == 2
+    assert "is an input of this run" in stderr
+    assert given.read_bytes() == before
+
+
 def test_a_second_process_on_one_output_stops_with_2(score, snv, write_vcf, tmp_path):
     with output_lock(tmp_path / "out" / "out.vcf.gz"):
         code, stderr = score(write_vcf(snv(100)))
@@ -225,7 +236,9 @@ def test_a_model_that_gives_nan_gives_a_status(score, snv, write_vcf, output, la
     weights = load_file(model / "model.safetensors")
     weights["head.out.bias"] = torch.full_like(weights["head.out.bias"], torch.nan)
     save_file(weights, model / "model.safetensors")
-    assert score(write_vcf(snv(100)), model=model) == (0, "")
+    code, stderr = score(write_vcf(snv(100)), model=model)
+    assert code == 0
+    assert "gave no finite number for any allele" in stderr
     assert output()[1][0][7] == "GLM_LLR=.;GLM_STATUS=NONFINITE"
 
 

@@ -23,17 +23,6 @@ def test_an_output_that_is_an_input_is_refused_through_links_too(tmp_path: Path)
             refuse_inputs(out, None, tmp_path / "none", given)
 
 
-def test_score_does_not_replace_its_input(tmp_path: Path) -> None:
-    given = tmp_path / "in.vcf.gz"
-    given.write_bytes(b"anything")
-    ran = subprocess.run(
-        [*RUN, "score", given, "-r", given, "-m", tmp_path, "-o", given], capture_output=True, text=True
-    )
-    assert ran.returncode == 2
-    assert "is an input of this run" in ran.stderr
-    assert given.read_bytes() == b"anything"
-
-
 def test_an_output_below_a_file_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"), output_lock(tmp_path / "file" / "x"):
