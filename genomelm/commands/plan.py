@@ -57,7 +57,7 @@ def plan(
     counts = _counts(count or [])
     flow, manifest = read_workflow_config(read_yaml(config), workflow_folder(), counts)
     if flow.device == "cuda" and not site.gpus:
-        raise UsageError(f"{config} says device: cuda, and the cluster has no GPU: say --gpus")
+        raise UsageError(f"{config} says device: cuda, and the cluster has no GPU: say --gpus N")
     shipped = workflow_folder() / "tests" / "benchmarks" / "results"
     files = [shipped / f"{name}.json" for name in ("speeds", "patch_speed", "vcf_speed")]
     work = Work(flow, manifest, site, Rates([*files, *(rates or [])]), counts)

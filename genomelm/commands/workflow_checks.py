@@ -85,8 +85,11 @@ def _sheet_of(mapping: dict[str, Any], root: Path) -> tuple[Sheet | None, list[s
     name = mapping.get("sheet")
     if not isinstance(name, str):
         return None, []
+    place = Path(name) if Path(name).exists() else root / name
+    if not place.exists():
+        return None, [f"sheet {name} does not exist: a config's paths count from the directory where a command runs"]
     try:
-        sheet = read_sheet(name if Path(name).exists() else root / name)
+        sheet = read_sheet(place)
     except UsageError as error:
         return None, [str(error)]
     return sheet, [f"{sheet.path} {fault}" for fault in sheet.faults]

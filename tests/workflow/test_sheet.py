@@ -133,7 +133,7 @@ def test_faults_of_shape_in_a_sheet_and_unknown_keys_do_not_hide_faults_of_meani
 
 def test_a_sheet_that_is_absent_is_told_beside_other_faults(config):
     assert faults(config() | {"sheet": "gone.tsv", "seeds": []}) == [
-        "sheet gone.tsv does not exist",
+        "sheet gone.tsv does not exist: a config's paths count from the directory where a command runs",
         "seeds: at least one is needed",
     ]
 
