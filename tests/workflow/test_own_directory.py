@@ -59,7 +59,7 @@ def own(language_model_dir, tiny_sequence, tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     (folder / "g.fa").write_text(f">c1\n{tiny_sequence}\n")
     lines = ["##fileformat=VCFv4.2", "##contig=<ID=c1,length=6000>", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
-    for position in range(1000, 5000, 500):
+    for position in range(1500, 5500, 500):  # the windows of all lie inside
         base = tiny_sequence[position - 1]
         lines.append(f"c1\t{position}\t.\t{base}\t{'ACGT'['CGTA'.index(base)]}\t.\tPASS\t.")
     (folder / "v.vcf.gz").write_bytes(gzip.compress("\n".join([*lines, ""]).encode(), mtime=0))
