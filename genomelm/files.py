@@ -159,6 +159,7 @@ def output_lock(path: str | Path) -> Iterator[None]:
     Raises:
         UsageError: another process holds the lock, or no file can be made there.
     """
+    import errno
     import fcntl
 
     lock = Path(path).parent / f".{Path(path).name}.lock"
@@ -166,6 +167,8 @@ def output_lock(path: str | Path) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         lock.touch()
     except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):  # no full disk, no right
+            raise
         raise UsageError(f"{path} cannot be written ({error.strerror}: {lock.parent}); choose another output") from None
     with open(lock, "w") as handle:
         try:

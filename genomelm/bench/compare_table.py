@@ -77,7 +77,8 @@ def _beside_first(
             if runs := _seeds(config, found, part, model.name, size):
                 both = [seed for seed in runs if seed in base] if model is not config.models[0] else []
                 pairs = ([runs[seed] for seed in both], [base[seed] for seed in both])
-                out.append({"model": model.name, "length": size, "seeds": list(runs), **figure(runs, *pairs)})
+                facts = {"model": model.name, "length": size, "seeds": list(runs), "paired_seeds": both}
+                out.append(facts | figure(runs, *pairs))
     return out
 
 
@@ -113,7 +114,7 @@ def _tests(
             pairs = ([runs[seed]["tests"][length] for seed in both], [base[seed]["tests"][length] for seed in both])
             any_run = next(iter(runs.values()))
             facts = {"flops_per_base": any_run["flops_per_base"][length], "bases": any_run["bases"][length]}
-            row = {"model": model.name, "length": int(length), "seeds": list(runs), **facts}
+            row = {"model": model.name, "length": int(length), "seeds": list(runs), "paired_seeds": both, **facts}
             out.append(row | {"steps": any_run["steps"]} | figure(tests, *pairs))
     return out
 

@@ -33,6 +33,8 @@ def text(found: dict) -> str:
     if found["speed"]:
         blocks.append(speed_table(found["speed"]))
     blocks += control_text(found["control"])
+    if found["missing"]:
+        blocks.append(f"Not run: {'; '.join(found['missing'])}.")
     return "\n\n".join(block for block in blocks if block)
 
 
@@ -76,16 +78,22 @@ def sentences(part: str, rows: Sequence[dict], first: str) -> str:
         if said:
             out.append(f"{where[0].upper() + where[1:]}: {first} is {'; '.join(said)}.")
         if blind := [row["model"] for row in group if at_chance(part, row)]:
-            out.append(f"At chance there: {', '.join(blind)}.")
+            out.append(f"Their intervals reach down to chance there: {', '.join(blind)}.")
     return " ".join(out)
 
 
 def summary(found: dict) -> str:
-    """Return how many comparisons the first model wins, and by part and opponent where it does not."""
-    won, total = 0, 0
+    """Return how many comparisons the first model wins, and by part and opponent where it does not.
+
+    Comparisons of one seed are left out: their intervals do not hold what a second one would change.
+    """
+    won, total, single = 0, 0, 0
     lost: dict[tuple[str, str, str], list[str]] = {}
     for part, row in [(name, row) for name in TASKS for row in found[name]]:
         verdict = verdict_of(part, row)
+        if verdict is not None and len(row["paired_seeds"]) == 1:
+            single += 1
+            continue
         total += verdict is not None
         won += verdict == "ahead of"
         if verdict in ("behind", "level with"):
@@ -96,6 +104,7 @@ def summary(found: dict) -> str:
     first = found["first"]
     return (
         f"{first} wins {won} of {total} comparisons, by 95 % intervals that leave out zero. "
+        + (f"{single} more have one seed and are not counted. " if single else "")
         + (f"It does not win here: {'. '.join(said)}." if said else "")
     ).strip()
 
@@ -137,9 +146,11 @@ def speed_table(rows: Sequence[dict]) -> str:
 def _figure(row: dict | None) -> str:
     if row is None:
         return ""
-    return f"{row['value']:.4f} ({row['spread'][0]:.4f} to {row['spread'][1]:.4f})"
+    spread = f"{row['spread'][0]:.4f} to {row['spread'][1]:.4f}" if len(row["seeds"]) > 1 else "one seed"
+    return f"{row['value']:.4f} ({spread})"
 
 
 def _against(row: dict) -> str:
     less = row["less_first"]
-    return f"{row['model']} ({less['value']:+.4f}, {less['low']:+.4f} to {less['high']:+.4f})"
+    single = ", one seed" if len(row["paired_seeds"]) == 1 else ""
+    return f"{row['model']} ({less['value']:+.4f}, {less['low']:+.4f} to {less['high']:+.4f}{single})"

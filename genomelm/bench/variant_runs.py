@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 
 from genomelm.bench.variant_sets import SetConfig, VariantSet
 from genomelm.errors import UsageError
-from genomelm.files import digest_of, read_json, write_json
+from genomelm.files import digest_of, read_json, sha256, write_json
 from genomelm.models.config import Settings, read_model_file
 from genomelm.models.model import GenomeModel
 from genomelm.models.published import PublishedModel
@@ -109,6 +110,7 @@ class RunFolder:
 
     def take(self, name: str, facts: dict, run: Callable[[], np.ndarray]) -> np.ndarray:
         """Return the predictions (n,) of a run of the model `name` that `facts` decide; made where no file has them."""
+        facts = {**facts, "version": version("genomelm")}
         key = digest_of(facts)
         path = self.folder / f"{key[:24]}.json"
         if path.exists():
@@ -134,7 +136,8 @@ def runs_of(
     base = {"set": read.config.name, "data": digest_of(training_facts(read))}
     found = []
     for given in zero_shot:
-        facts = {**base, "model": given.digest, "how": "zero-shot", "width": config.width}
+        bases = None if read.config.fasta is None else sha256(data / read.config.fasta)
+        facts = {**base, "model": given.digest, "how": "zero-shot", "width": config.width, "bases": bases}
         values = kept.take(given.name, facts, partial(likelihoods, config, read, data, given))
         found.append(Runs(given.name, "zero-shot", values[None]))
     starts = [(given.name, "fine-tuned", given.digest, lambda _seed, model=given.model: model) for given in tuned]

@@ -137,18 +137,21 @@ def sentences(found: dict) -> str:
         told.append(
             f"ahead of {other}: {', '.join(ahead) or 'none'}" + (f", behind: {', '.join(behind)}" if behind else "")
         )
+    if met := sum(found["leakage"].values()):
+        told.append(f"{met} test variants have windows that training has too")
     drawn = found["drawn_together"]
     what = f"{TITLES[found['metric']]}; test {found['held_out']['column']} {', '.join(found['held_out']['test'])}; "
-    return f"{what}{drawn['test']} draws of {' and '.join(drawn['columns'])}. {'. '.join(map(_upper, told))}."
+    what += f"{drawn['test']:,} groups, drawn together, of {' and '.join(drawn['columns'])}"
+    return f"{what}. {'. '.join(map(_upper, told))}."
 
 
 def overall(sets: Sequence[dict]) -> str:
-    """Return, for each opponent, on how many sets some model of sequence is ahead of it."""
+    """Return, for each opponent, the sets on which some model of sequence is ahead of it, and which models."""
     told = []
     for other in dict.fromkeys(row["name"] for one in sets for row in one["models"] if row["opponent"]):
         having, won = [], {}
         for one in sets:
-            apart = [row for row in one["models"] if other in row["differences"] and not row["opponent"]]
+            apart = [row for row in one["models"] if other in row["differences"] and row["how"] != "column"]
             if apart:
                 having.append(one["name"])
                 if names := [_name(row) for row in apart if row["differences"][other]["low"] > 0]:
@@ -156,8 +159,11 @@ def overall(sets: Sequence[dict]) -> str:
         if not having:
             continue
         beaten = "; ".join(f"{name}: {', '.join(who)}" for name, who in won.items())
-        first = f"On {len(having) - len(won)} of {len(having)} sets no model is ahead of {other}"
-        told.append(f"{first}; ahead on {beaten}." if won else f"{first}.")
+        nowhere = [name for name in having if name not in won]
+        said = [f"ahead of {other} on {beaten}"] if won else []
+        if nowhere:
+            said.append(f"no model of sequence is ahead of {other} on {', '.join(nowhere)}")
+        told.append(_upper("; ".join(said)) + ".")
     return " ".join(told)
 
 

@@ -43,6 +43,8 @@ def score(
     threads: TorchThreads = None,
 ) -> None:
     """Time both ways in turn, and the whole of `genomelm score`; scores that differ by over 1e-4 nats end the run."""
+    import torch
+
     from genomelm.bench.budget_cell import device_facts
     from genomelm.bench.machine import machine
     from genomelm.bench.score_speed import score_speed, write_random_genome
@@ -76,7 +78,7 @@ def score(
             )
         facts = {"genome": fasta.name, "genome_sha256": genome.digest, "model": weights}
     kind = {"family": loaded.config.model_type, "objective": loaded.objective}
-    facts |= {**kind, "model_device": str(loaded.device), "threads": threads}
+    facts |= {**kind, "model_device": str(loaded.device), "threads": threads or torch.get_num_threads()}
     if weights == "random":
         facts["file"] = model.stem
     if loaded.device.type == "cuda":

@@ -75,7 +75,8 @@ def _opened(settings: object, pairs: list[str], device: str, require_gpu: bool) 
         name, equals, folder = pair.partition("=")
         if not (name and equals and folder):
             raise UsageError(f"'{pair}' names no model: give NAME=DIR")
-        if name in {KMERS, *(model.name for model in settings.models), *(one.name for one in found)}:
-            raise UsageError(f"'{name}' is the name of another model: give {folder} one of its own")
+        columns = {column for one in settings.sets for column in one.columns}
+        if name in {KMERS, *columns, *(model.name for model in settings.models), *(one.name for one in found)}:
+            raise UsageError(f"'{name}' is the name of another model or column: give {folder} one of its own")
         found.append(Given(name, *open_any_model(Path(folder), device, require_gpu, None)))
     return found

@@ -62,6 +62,7 @@ def init(
     if model is not None and not vcf:
         raise UsageError("-m scores variants: give them with --vcf")
     site = _site(slurm, bool(facts), facts)
+    chosen = device is None
     device = device or ("cuda" if site is not None and (site.gpu_partition or site.gpu_model) else "auto")
     if reference is None:
         config, rows = _shipped(start or "demo", device), []
@@ -76,7 +77,7 @@ def init(
     typer.echo(f"{folder}: {', '.join(files)}")
     for note in site.notes if site else ():
         typer.echo(f"  {note}")
-    if device == "cuda" and site is not None:
+    if chosen and device == "cuda":
         typer.echo("  device: cuda, because Slurm has a GPU partition (config.yaml; --device chooses another)")
     typer.echo(f"next: cd {shlex.quote(str(folder))} && snakemake --profile {'slurm' if site else 'local'} --dry-run")
 

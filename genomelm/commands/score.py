@@ -225,7 +225,7 @@ def score(
             **{"--arrays": arrays, "--bigwig": bigwig},
         )
     for written in (out, table, summary):
-        refuse_inputs(written, reference, gff, regions, samples, background)
+        refuse_inputs(written, reference, gff, regions, samples, background, saturate)
     share = None if shard is None else Shard.parse(shard)
     alleles = _alleles(batch_size)
     names = None if samples is None else read_names(samples)

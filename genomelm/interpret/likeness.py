@@ -8,7 +8,8 @@ import numpy as np
 from genomelm.seq.alphabet import reverse_complement
 
 WORD = 12
-"""Letters of the words that are compared: random sequences of 1,000 bases share 0.03 of them."""
+"""Letters of the words that are compared: two random sequences of 1,000 bases have about one in eight pairs a word
+in common."""
 SHARED = 0.25
 """Share of the words of the poorer of two sequences from which on they count as the same text."""
 LEAST = 8

@@ -73,7 +73,7 @@ def annotate(
 
     Args:
         vcf_in: VCF (plain, gzip or BGZF), BCF, or "-" for standard input; may be `out` itself where that is an earlier
-            output, whose tags are then replaced.
+            output, whose tags are then replaced, and nothing is dropped.
         genome: the reference.
         scorer: the model.
         out: bgzipped VCF (.vcf.gz) or BCF (.bcf), complete and indexed when this returns, untouched when it raises; or
@@ -114,7 +114,9 @@ def annotate(
         scratch = stack.enter_context(scratch_folder(out, table))
         output = stack.enter_context(vcf_output(out))
         reader, given = open_source(vcf_in, scratch)
-        if not is_stream(vcf_in) and not any(line.startswith(b"##genomelm=") for line in reader.header.lines):
+        own = any(line.startswith(b"##genomelm=") for line in reader.header.lines)
+        drops = shard is not None or samples is not None or "drop" in (outside, on_ref_mismatch)
+        if not is_stream(vcf_in) and (drops or not own):
             refuse_inputs(out, vcf_in)
         check_lengths(reader.header, genome, reader.path)
         percentile = background is not None

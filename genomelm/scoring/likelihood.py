@@ -203,7 +203,8 @@ def _end_sums(
     for row, (begin, change, size) in enumerate(zip(begins, changes, sizes, strict=True)):
         letters, end = change.alt.ids, begin + size
         ids.append(letters[begin - 1 : end - 1] if begin else np.append(BOS, letters[: end - 1]))
-        starts.append(np.append([True] * (2 - begin), change.alt.marks[max(begin - 1, 1) : end]))
+        first = np.ones(max(2 - begin, 0), bool)
+        starts.append(np.append(first, change.alt.marks[max(begin - 1, 1) : end]))
         targets[row, size - change.count : size] = letters[change.offset : change.offset + change.count]
     states = read.ends(rows, begins, ids, starts, np.array([change.fresh for change in changes]))
     return log_probabilities(model, states, torch.from_numpy(targets).to(model.device)).sum(1)

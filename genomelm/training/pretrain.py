@@ -19,6 +19,7 @@ from genomelm.runtime import processes, seeded
 from genomelm.seq.genome import Genome
 from genomelm.seq.interval import Interval
 from genomelm.settings import to_mapping
+from genomelm.training import row_plan
 from genomelm.training.config import TUNING, TrainConfig
 from genomelm.training.curriculum import Stage, first_step, stage_at, stages_of
 from genomelm.training.evaluation import bits_by_case
@@ -123,6 +124,8 @@ def pretrain_on(
         **data.facts(),
         "regions": data.train_regions(),
     }
+    if config.records == "pack":
+        facts["rows"] = row_plan.FORMAT
     if config.early_stopping is not None:  # the best reading is of these
         facts["held_out"] = {held_out.split: data.regions_of(held_out.split)}
     shift = int(settings.shell.objective == "causal")

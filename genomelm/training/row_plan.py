@@ -7,6 +7,8 @@ import numpy as np
 
 from genomelm.models.encoding import PACK
 
+FORMAT = 1
+"""Grows whenever the same records come to lie in other rows: a run does not go on with rows of another order."""
 FINEST = 64
 """Classes grow by one part in so many, where that is more than PACK bytes."""
 

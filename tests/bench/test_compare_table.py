@@ -121,7 +121,17 @@ def test_the_text_says_where_the_first_model_does_not_win(config: CompareConfig,
         "recall: behind transformer (1,024 bases, patches of 1). enhancer: level with transformer (16,384 bases)."
     )
     assert "1,024 bases, patches of 1: Gryphon is ahead of CNN (-0.1" in text
-    assert text.count("At chance there: CNN.") == 2
+    assert text.count("Their intervals reach down to chance there: CNN.") == 2
+
+
+def test_a_comparison_of_one_seed_says_so_and_is_not_counted(config: CompareConfig, prepared: Path, rows: dict) -> None:
+    left = {key: row for key, row in rows.items() if key[1] != "transformer" or key[0] != "recall" or key[3] == 1}
+    text = compare_text.text(results(config, prepared, left))
+    assert "Gryphon wins 3 of 5 comparisons" in text
+    assert "1 more have one seed and are not counted." in text
+    assert "recall: behind transformer" not in text
+    assert "(one seed)" in text
+    assert "recall transformer 1 seed 2" in text.split("Not run: ")[1]
     turned = copy.deepcopy(rows)
     for seed in (1, 2):
         pair = [("language", name, 1024, seed) for name in ("Gryphon", "transformer")]

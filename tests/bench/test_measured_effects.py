@@ -197,10 +197,10 @@ def test_sentences_say_what_intervals_say(table):
     assert "not told from chance: guesses (zero-shot)" in told
     assert "below chance: wrong (zero-shot)" in told
     assert "Ahead of conservation: knows (from scratch), behind: guesses (zero-shot), wrong (zero-shot)" in told
-    assert "On 0 of 1 sets no model is ahead of conservation; ahead on exons: knows (from scratch)." in overall([table])
+    assert "Ahead of conservation on exons: knows (from scratch)." in overall([table])
     table["models"] = [row for row in table["models"] if row["name"] != "knows"]
     assert "Ahead of conservation: none" in sentences(table)
-    assert "On 1 of 1 sets no model is ahead of conservation." in overall([table])
+    assert "No model of sequence is ahead of conservation on exons." in overall([table])
 
 
 def test_every_row_stands_beside_the_opponents_and_the_columns(table):

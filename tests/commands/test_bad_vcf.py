@@ -212,6 +212,19 @@ def test_many_mismatches_name_the_likely_assembly(score, snv, bases, write_vcf, 
     assert not list((tmp_path / "out").glob("*"))
 
 
+@pytest.mark.parametrize("options", [["--shard", "1/2"], ["--outside", "drop", "--regions", "BED"]])
+def test_an_output_of_our_own_is_not_replaced_by_a_part_of_it(score, snv, write_vcf, tmp_path, options):
+    bed = tmp_path / "r.bed"
+    bed.write_text("c1\t0\t150\n")
+    assert score(write_vcf(snv(100), snv(200))) == (0, "")
+    given = tmp_path / "out" / "out.vcf.gz"
+    before = given.read_bytes()
+    code, stderr = score(given, *(bed if option == "BED" else option for option in options))
+    assert code == 2
+    assert "is an input of this run" in stderr
+    assert given.read_bytes() == before
+
+
 def test_a_vcf_of_others_is_not_replaced(score, snv, write_vcf, tmp_path):
     given = tmp_path / "out" / "out.vcf.gz"
     given.parent.mkdir(exist_ok=True)
