@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from importlib import metadata
 from pathlib import Path
 
-from genomelm.errors import UsageError
+from genomelm.errors import ResourceError, UsageError
 
 
 @contextlib.contextmanager
@@ -157,7 +157,8 @@ def output_lock(path: str | Path) -> Iterator[None]:
     """Hold an exclusive lock beside `path`, so that two processes never write one output.
 
     Raises:
-        UsageError: another process holds the lock, or no file can be made there.
+        UsageError: another process holds the lock.
+        ResourceError: no file can be made there.
     """
     import errno
     import fcntl
@@ -167,9 +168,11 @@ def output_lock(path: str | Path) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         lock.touch()
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG):  # no full disk, no right
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):  # told by themselves
             raise
-        raise UsageError(f"{path} cannot be written ({error.strerror}: {lock.parent}); choose another output") from None
+        raise ResourceError(
+            f"{path} cannot be written ({error.strerror}: {lock.parent}); choose another output"
+        ) from None
     with open(lock, "w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -168,7 +168,7 @@ def patch(
                 write_bed(made / "patches.bed.gz", store)
             write_plot(made / "patches.png", summary)
             write_json(made / "summary.json", summary)
-    where = f"{trained['mean']:.3f} bases on the training region, " if trained else ""
+    where = f"{trained['mean']:.3f} bases on the training region, " if trained.get("mean") else ""
     typer.echo(
         f"patcher {patcher.fingerprint[:12]}: mean patch {where}{segmentation['mean']:.3f} on all "
         f"{segmentation['bases']:,} bases"
@@ -176,16 +176,15 @@ def patch(
 
 
 def _training(store: "PatchStore", patcher: "Patcher", inputs: "Inputs") -> dict:
-    """Return the summary of the calibrated parts of the training regions, each as a record of its own."""
+    """Return the summary of the patches that start on bases of the training regions which count in the mean."""
     from genomelm.patching.summary import Tally, total
 
     tallies = []
-    for region in inputs.calibrated(patcher):
+    for region in inputs.training:
         forced = patcher.forced(inputs.genome.contigs[region.contig], inputs.breaks(region.contig))
         tallies.append(Tally(len(region), patcher.rule, forced.positions - region.start))
         for start in range(region.start, region.end + 1, CHUNK):
             end = min(start + CHUNK - 1, region.end)
-            marks = store.marks(region.contig, start, end)
-            marks[0] |= start == region.start
-            tallies[-1].add(store.codes(region.contig, start, end), marks)
+            counted = inputs.counted(patcher, region.contig, start, min(end + 1, region.end))
+            tallies[-1].add(store.codes(region.contig, start, end), store.marks(region.contig, start, end), counted)
     return total(tallies) if tallies else {}

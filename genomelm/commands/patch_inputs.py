@@ -18,7 +18,7 @@ from genomelm.patching.modes import edges_of, mark
 from genomelm.patching.optimal import ANCHOR, anchors, value_of
 from genomelm.patching.parameters import PARAMETERS
 from genomelm.patching.patcher import Patcher
-from genomelm.patching.runs import contig_breaks, letter_runs
+from genomelm.patching.runs import contig_breaks, known_letters
 from genomelm.patching.sources import ByteSource, PlaceSource
 from genomelm.patching.store import PatchStore
 from genomelm.patching.track_source import TrackSource
@@ -149,14 +149,12 @@ class Inputs:
         )
         return Patcher(fitted.config, fitted.source, side)
 
-    def calibrated(self, patcher: Patcher) -> Iterator[Interval]:
-        """Yield the parts of the training regions that meet the mean: without runs of N, where no starts are forced."""
+    def counted(self, patcher: Patcher, contig: str, start: int, end: int) -> np.ndarray | None:
+        """Return which of bases [start, end) `Patcher.fit` counts in the mean, bool (l,); None for all."""
         config = patcher.config
-        plain = config.needs_scores and config.source != "track" and not (config.isolate or patcher.side)
-        for region in self.training:
-            runs = letter_runs(self._compact(region), config.alphabet) if plain else [(0, len(region))]
-            for start, end in runs:
-                yield dataclasses.replace(region, start=region.start + int(start), end=region.start + int(end))
+        if not config.needs_scores or config.source == "track" or config.isolate or patcher.side:
+            return None
+        return known_letters(self.fetch(contig, start, end), config.alphabet)
 
     def measure(self, patcher: Patcher) -> dict | None:
         """Return the score source's facts and its bits per base on the test regions; None where it predicts nothing."""

@@ -114,9 +114,9 @@ def pin(path: Path, name: str, digest: str) -> None:
             if time.monotonic() > until:
                 raise
             time.sleep(0.05)
-        except OSError as error:
+        except (OSError, ResourceError) as error:
             raise ResourceError(
-                f"the digest of {name} cannot be pinned in {path} ({error.strerror}): "
+                f"the digest of {name} cannot be pinned in {path} ({getattr(error, 'strerror', error)}): "
                 "copy the manifest to a folder that can be written, and give it with --manifest"
             ) from None
 

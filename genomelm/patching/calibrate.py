@@ -1,6 +1,7 @@
 """Find the threshold that gives a wanted mean patch length."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -19,12 +20,17 @@ FURTHEST = 1 << 26
 
 
 def calibrate(
-    scores: Iterable[np.ndarray], mean: float, scale: Scale, rule: Rule, edges: Sequence[Edges] | None = None
+    scores: Iterable[np.ndarray],
+    mean: float,
+    scale: Scale,
+    rule: Rule,
+    edges: Sequence[Edges] | None = None,
+    counted: Iterable[np.ndarray] | None = None,
 ) -> float:
     """Return the threshold under which `rule` cuts the records into patches of `mean` bytes on average.
 
     Modes entropy and monotonic: the exact quantile of the scores' (or their rises') histogram. The others:
-    bisection, with two bytes of memory a position.
+    bisection. Two bytes of memory a position, three where not every byte is counted.
 
     Args:
         scores: float32 (l + 1,) of each record as a source gives them, or their codes, uint16.
@@ -32,27 +38,32 @@ def calibrate(
         scale: how scores become codes.
         rule: the mode and its limits; its threshold is not read.
         edges: forced starts of each record.
+        counted: bool (l,) of each record: the bytes whose number and starts make the mean; all by default. Records
+            are cut whole all the same, as the patcher will cut them.
 
     Raises:
         InputError: no threshold comes within 1 % of `mean`; the message names the ties.
     """
-    if not mean >= 1:
+    if not 1 <= mean < math.inf:
         raise InputError(f"a mean patch of {mean} bytes is asked for: ask for 1 or more")
     records = [(record if record.dtype == np.uint16 else scale.encode(record))[:-1] for record in scores]
     forced = [NO_EDGES] * len(records) if edges is None else edges
     forced = [_within(cut, len(record)) for cut, record in zip(forced, records, strict=True)]
-    bases = sum(map(len, records))
+    every = (np.broadcast_to(np.True_, len(record)) for record in records)
+    counts = [*(every if counted is None else counted)]
+    bases = sum(int(np.count_nonzero(count)) for count in counts)
     if not bases:
         raise InputError("there are no scores to calibrate on: give a longer training region")
     if rule.mode in ("entropy", "monotonic") and not any(len(cut.at) for cut in forced):
-        starts, ties = _by_histogram([record for record in records if len(record)], rule)
+        starts, ties = _by_histogram(records, rule, counts)
     else:
-        starts, ties = _by_marking(records, rule, forced), None
+        starts, ties = _by_marking(records, rule, forced, counts), None
     for ends in _ranges(rule):
         low, high = _bracket(starts, bases / mean, *ends)
         if low < high:
             break
-    means = {code: bases / starts(code) for code in (low, high)}
+    found = {code: starts(code) for code in (low, high)}
+    means = {code: bases / count if count else math.inf for code, count in found.items()}
     best = min(means, key=lambda code: (abs(means[code] - mean), code))
     if abs(means[best] - mean) > TOLERANCE * mean:
         raise InputError(
@@ -65,29 +76,32 @@ def calibrate(
 Starts = Callable[[int], int]
 
 
-def _by_histogram(records: list[np.ndarray], rule: Rule) -> tuple[Starts, Starts]:
-    """Return how many starts a threshold gives, and how many scores (or rises) equal it."""
+def _by_histogram(records: list[np.ndarray], rule: Rule, counts: list[np.ndarray]) -> tuple[Starts, Starts]:
+    """Return how many counted starts a threshold gives, and how many counted scores (or rises) equal it."""
     histogram = np.zeros(2 * LARGEST + 1, np.int64)  # of values from -LARGEST to LARGEST
     overlap = int(rule.mode == "monotonic")  # a rise needs the score before it
-    for record in records:
+    firsts = sum(int(count[:1].sum()) for count in counts)
+    for record, count in zip(records, counts, strict=True):
         for first in range(1, len(record), PIECE):
             values = record[first : first + PIECE + overlap].astype(np.int32)
             values = np.diff(values) if overlap else values
+            values = values[count[first + overlap :][: len(values)]]
             histogram += np.bincount(values + LARGEST, minlength=len(histogram))
     above = np.append(histogram[::-1].cumsum()[::-1], 0)
 
     def starts(code: int) -> int:
-        return len(records) + int(above[code + LARGEST + 1])
+        return firsts + int(above[code + LARGEST + 1])
 
     return starts, lambda code: int(histogram[code + LARGEST])
 
 
-def _by_marking(records: list[np.ndarray], rule: Rule, edges: list[Edges]) -> Starts:
+def _by_marking(records: list[np.ndarray], rule: Rule, edges: list[Edges], counts: list[np.ndarray]) -> Starts:
     cuts = [_anchored(len(record), rule, forced) for record, forced in zip(records, edges, strict=True)]
 
     def starts(code: int) -> int:
         settled = dataclasses.replace(rule, threshold=code)
-        return sum(int(mark(record, settled, START, cut)[0].sum()) for record, cut in zip(records, cuts, strict=True))
+        found = (mark(record, settled, START, cut)[0] for record, cut in zip(records, cuts, strict=True))
+        return sum(int(np.count_nonzero(marks & count)) for marks, count in zip(found, counts, strict=True))
 
     return starts
 

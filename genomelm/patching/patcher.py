@@ -19,7 +19,7 @@ from genomelm.patching.modes import START, Edges, edges_of, mark
 from genomelm.patching.optimal import ANCHOR, anchors
 from genomelm.patching.parameters import PARAMETERS
 from genomelm.patching.rule import rule_of
-from genomelm.patching.runs import ids_breaks, letter_runs
+from genomelm.patching.runs import ids_breaks, known_letters
 from genomelm.patching.sources import ByteSource, PlaceSource
 from genomelm.seq.alphabet import reverse_complement_ids
 from genomelm.seq.interval import Interval
@@ -91,11 +91,12 @@ class Patcher:
     ) -> "Patcher":
         """Fit the count model and calibrate the threshold (or set the stride) for a mean patch length.
 
-        The mean is that of the letters: runs of N (15 % of some chromosomes) are left out, unless starts are forced.
+        The mean is that of the letters: records are cut whole, but N (15 % of some chromosomes) and the starts on it
+        do not count, unless starts are forced. Nothing predicts what follows an N: runs would take the starts.
 
         Args:
             config: its threshold is replaced.
-            records: called once or twice; gives the ids (l,) of each training record.
+            records: called up to three times; gives the ids (l,) of each training record.
             mean: the wanted bytes a patch.
             training: what the records are, for the fingerprint.
             source: a source of scores that was made before; by default a count model is fitted.
@@ -119,21 +120,17 @@ class Patcher:
         draft = cls(dataclasses.replace(config, threshold=0.0), source)
         if config.source == "track":
             codes = (draft.scale.encode(source.scores_at(p.contig, p.start, p.end)) for p in places)
-        elif breaks is None and not config.isolate:  # runs of N would take the starts: nothing predicts what follows
-            codes = (
-                found[start : end + 1]
-                for ids, found in ((ids, draft.codes(ids)) for ids in records())
-                for start, end in letter_runs(ids, config.alphabet)
-            )
         else:
             codes = (draft.codes(ids) for ids in records())
-        forced = None
+        forced = counted = None
         if breaks is not None:
             forced = [edges_of(breaks.get(p.contig, Breaks.none()), p.start, p.end, config.unit) for p in places]
         elif config.isolate:
             runs = (ids_breaks(ids, config.edges, config.alphabet) for ids in records())
             forced = [edges_of(found, 0, int(found.positions.max(initial=-1)) + 1, config.unit) for found in runs]
-        threshold = calibrate(codes, mean, draft.scale, draft.rule, forced)
+        elif config.source != "track":
+            counted = (known_letters(ids, config.alphabet) for ids in records())
+        threshold = calibrate(codes, mean, draft.scale, draft.rule, forced, counted)
         return cls(dataclasses.replace(config, threshold=threshold), source)
 
     def use(self, store: Marks) -> None:

@@ -86,10 +86,9 @@ def ids_breaks(ids: np.ndarray, edges: str, alphabet: str = "dna") -> Breaks:
     return Breaks.unframed(run_edges(letters, None, ("n",), edges, alphabet=alphabet))
 
 
-def letter_runs(ids: np.ndarray, alphabet: str = "dna") -> np.ndarray:
-    """Return the start and end of each run of letters that the alphabet has, int64 (n, 2), in ids int (l,)."""
-    known = (ids < 256) & (ids != ord(ALPHABETS[alphabet].unknown))
-    return np.flatnonzero(np.diff(known, prepend=False, append=False)).reshape(-1, 2)
+def known_letters(ids: np.ndarray, alphabet: str = "dna") -> np.ndarray:
+    """Return which of ids int (l,) are letters that the alphabet has, bool (l,): no N, no special id."""
+    return (ids < 256) & (ids != ord(ALPHABETS[alphabet].unknown))
 
 
 @functools.cache

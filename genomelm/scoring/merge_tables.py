@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genomelm.errors import InputError, UsageError
-from genomelm.files import atomic_path, output_lock, provenance, read_json, write_json
+from genomelm.files import output_lock, provenance, sha256
 from genomelm.scoring.mismatch import check_sums
 from genomelm.scoring.shard import Statement
 from genomelm.scoring.shares import complete
+from genomelm.scoring.stated_table import beside, read_facts, stated_table
 from genomelm.tasks.table import LONGEST_FIELD
 
 
@@ -32,8 +33,9 @@ def merge_tables(parts: Sequence[str | Path], out: str | Path) -> dict:
         "parts", "rows", "output", "input" and "run" (digests), "provenance".
 
     Raises:
-        InputError: a share is missing or there twice, does not hold its rows, or is of another input or run.
-        UsageError: tables of several formats, or an output that is one of the parts.
+        InputError: a share is missing or there twice, cannot be read, does not hold its rows, is not the table that its
+            PATH.json was written with, or is of another input or run.
+        UsageError: tables of several formats, or an output that is one of the parts or that another process writes.
         AssemblyError: too many letters of all shares together differ from the reference.
     """
     out = Path(out)
@@ -42,30 +44,37 @@ def merge_tables(parts: Sequence[str | Path], out: str | Path) -> dict:
             raise UsageError(f"part {part} and output {out}: tables are joined in their own format, .tsv or .parquet")
         if part.resolve() == out.resolve():
             raise UsageError(f"output {out} is part {part} as well; choose another name")
-    shares = complete([_opened(Path(part)) for part in parts])
-    check_sums((share.statement.mismatches for share in shares), out)
-    first = shares[0].statement
-    facts = provenance(input=first.source, run=first.run)
-    join = _join_parquet if out.suffix == ".parquet" else _join_text
     with output_lock(out):
-        join(shares, out)
+        shares = complete([_opened(Path(part)) for part in parts])
+        check_sums((share.statement.mismatches for share in shares), out)
+        for share in shares:
+            _check_digest(share)
+        first = shares[0].statement
+        facts = provenance(input=first.source, run=first.run)
         kept = {key: value for key, value in shares[0].facts.items() if key not in ("shard", *facts)}
-        write_json(Path(f"{out}.json"), {**kept, **facts})
+        join = _join_parquet if out.suffix == ".parquet" else _join_text
+        with stated_table(out, {**kept, **facts}) as temporary:
+            join(shares, temporary)
     found = {"parts": len(shares), "rows": first.records, "output": str(out)}
     return {**found, "input": first.source, "run": first.run, "provenance": facts}
 
 
 def _opened(path: Path) -> _Part:
-    beside = Path(f"{path}.json")
-    if not (path.exists() and beside.exists()):
-        raise InputError(f"{path} or {beside} does not exist: give outputs of `genomelm score --shard`")
-    facts = read_json(beside)
+    facts = read_facts(path)
     if "shard" not in facts:
-        raise InputError(f"{beside} says of no shard: is {path} an output of `genomelm score --shard`?")
+        raise InputError(f"{beside(path)} says of no shard: is {path} an output of `genomelm score --shard`?")
     try:
         return _Part(path, Statement.from_json(facts["shard"]), facts["columns"], facts)
     except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
-        raise InputError(f"{beside} is damaged ({error}); score the shard again") from None
+        raise InputError(f"{beside(path)} is damaged ({error}); score the shard again") from None
+
+
+def _check_digest(share: _Part) -> None:
+    if sha256(share.path) != share.facts.get("sha256"):
+        raise InputError(
+            f"{share.path} (shard {share.statement.shard}) is not the table that {beside(share.path)} was written "
+            "with: it was cut or changed, or its run was stopped; score the shard again"
+        )
 
 
 def _check_rows(share: _Part, found: int) -> None:
@@ -77,8 +86,12 @@ def _check_rows(share: _Part, found: int) -> None:
         )
 
 
-def _join_text(shares: Sequence[_Part], out: Path) -> None:
-    with atomic_path(out) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} cannot be read as a table ({error}); score the shard again")
+
+
+def _join_text(shares: Sequence[_Part], temporary: Path) -> None:
+    with open(temporary, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         writer.writerow(shares[0].form)
         for share in shares:
@@ -93,16 +106,21 @@ def _rows(path: Path) -> list[list[str]]:
     try:
         with open(path, encoding="utf-8", newline="") as stream:
             return [cells for cells in csv.reader(stream, delimiter="\t") if cells]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise _unreadable(path, error) from None
     finally:
         csv.field_size_limit(limit)
 
 
-def _join_parquet(shares: Sequence[_Part], out: Path) -> None:
+def _join_parquet(shares: Sequence[_Part], temporary: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    tables = [parquet.read_table(share.path) for share in shares]
-    for share, table in zip(shares, tables, strict=True):
-        _check_rows(share, table.num_rows)
-    with atomic_path(out) as temporary:
-        parquet.write_table(pyarrow.concat_tables(tables), temporary, compression="zstd")
+    tables = []
+    for share in shares:
+        try:
+            tables.append(parquet.read_table(share.path))
+        except (pyarrow.ArrowException, OSError) as error:
+            raise _unreadable(share.path, error) from None
+        _check_rows(share, tables[-1].num_rows)
+    parquet.write_table(pyarrow.concat_tables(tables), temporary, compression="zstd")

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import io
 import logging
 import time
 from collections import Counter
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from genomelm.errors import AssemblyError, InputError, UsageError
-from genomelm.files import atomic_path, digest_of, output_lock, provenance, sha256, write_json, write_text
+from genomelm.files import digest_of, output_lock, provenance, sha256
 from genomelm.scoring.allele_scorer import descriptions_of, parts_of
 from genomelm.scoring.cache import score_cache
 from genomelm.scoring.identity import reference_facts, run_identity
@@ -21,6 +20,7 @@ from genomelm.scoring.pair_scorer import WindowScorer
 from genomelm.scoring.record import Row, finite_row, score_text
 from genomelm.scoring.self_test import check_device
 from genomelm.scoring.shard import Shard, Statement
+from genomelm.scoring.stated_table import refuse_table_collisions, stated_table
 from genomelm.scoring.summary import Summary
 from genomelm.scoring.tags import Tags
 from genomelm.seq.assemblies import too_many
@@ -65,7 +65,8 @@ def score_table_file(
             (NAME:A24G).
         genome: the FASTA of the sequences.
         scorer: the model.
-        out: .tsv or .parquet, whole when this returns; PATH.json beside it holds the provenance.
+        out: .tsv or .parquet, whole when this returns; PATH.json beside it holds the provenance and the table's
+            SHA-256.
         summary: JSON file for the returned summary.
         shard: the share of the rows that is scored and written; `merge_tables` joins shares.
         cache: folder of scores that earlier runs computed, which this run adds to.
@@ -76,7 +77,8 @@ def score_table_file(
 
     Raises:
         InputError: no table, or without such columns.
-        UsageError: an output of another format, or columns of these names that are there already.
+        UsageError: an output of another format, or one that is an input or another output, or that another process
+            writes; or columns of these names that are there already.
         AssemblyError: many rows of a sequence have other letters than the FASTA.
     """
     started, out = time.monotonic(), Path(out)
@@ -84,16 +86,52 @@ def score_table_file(
         raise UsageError(f"-o {out}: a table of variants gives a table; name it .tsv or .parquet")
     if on_ref_mismatch not in ("flag", "error"):
         raise UsageError(f"--on-ref-mismatch '{on_ref_mismatch}': a table keeps all of its rows; choose flag or error")
-    table = read_table(path, None)
-    tags = Tags.named(scorer.tag, prefix, parts_of(scorer))
-    added = ("status", *tags.scores)
-    if there := [name for name in added if name in table.columns]:
-        raise UsageError(f"{path} has a column {there[0]} already: rename or remove it")
-    records = len(table.rows)
-    first, end = shard.span(records) if shard else (0, records)
-    table = Table(table.rows[first:end], {name: cells[first:end] for name, cells in table.columns.items()})
-    pairs = _pairs(table, Path(path), genome, scorer)
-    mismatches = _check_mismatches(table, pairs, path, genome, on_ref_mismatch)
+    refuse_table_collisions(path, genome.path, out, summary)
+    with output_lock(out):
+        table = read_table(path, None)
+        tags = Tags.named(scorer.tag, prefix, parts_of(scorer))
+        added = ("status", *tags.scores)
+        if there := [name for name in added if name in table.columns]:
+            raise UsageError(f"{path} has a column {there[0]} already: rename or remove it")
+        records = len(table.rows)
+        first, end = shard.span(records) if shard else (0, records)
+        table = Table(table.rows[first:end], {name: cells[first:end] for name, cells in table.columns.items()})
+        pairs = _pairs(table, Path(path), genome, scorer)
+        mismatches = _check_mismatches(table, pairs, path, genome, on_ref_mismatch)
+        scores = _scores(pairs, scorer, genome, cache, batch_size, progress)
+        statuses = [
+            "NONFINITE" if score is None and pair.status in SCORED else pair.status
+            for pair, score in zip(pairs, scores, strict=True)
+        ]
+        facts = provenance(**reference_facts(genome), **scorer.provenance)
+        columns = {**table.columns, "status": statuses}
+        texts = descriptions_of(scorer)
+        said = {"scores": dict(zip(tags.scores, texts, strict=True))} if tags.several else {"score": texts[0]}
+        if shard:
+            options = {"on-ref-mismatch": on_ref_mismatch, "batch-size": batch_size}
+            identity = run_identity(scorer, tags, genome, None, None, None, **options)
+            settings = {name: digest_of(value)[:8] for name, value in identity.items()}
+            run = (sha256(path), digest_of(identity), mismatches, settings, tags.scores if tags.several else ())
+            said["shard"] = Statement(tags.scores[0], shard, first, end, records, 0, *run).as_json()
+        with stated_table(out, {"columns": [*columns, *tags.scores], **said, **facts}) as temporary:
+            _write(temporary, out.suffix, columns, tags.scores, scores)
+        result = _summary(statuses, on_ref_mismatch, time.monotonic() - started, out, facts)
+        if tags.several:
+            result = dataclasses.replace(result, outputs=tags.scores)
+        if summary is not None:
+            result.write(summary)
+    return result
+
+
+def _scores(
+    pairs: Sequence[AllelePair],
+    scorer: WindowScorer,
+    genome: Genome,
+    cache: str | Path | None,
+    batch_size: int,
+    progress: Callable[[int, int], None] | None,
+) -> list[Row | None]:
+    """Return each row's scores, None where it has none."""
     scores: list[Row | None] = [None] * len(pairs)
     scored = [n for n, pair in enumerate(pairs) if pair.status in SCORED]
     check_device(scorer, [pairs[n] for n in scored])
@@ -106,36 +144,14 @@ def score_table_file(
             some = scored[begin : begin + max(batch_size, 1)]
             read = [pairs[n] for n in some]
             given = compute(read) if kept is None else kept.scores(read, compute)
-            found = np.asarray(given, np.float64).reshape(len(some), len(tags.scores))
+            found = np.asarray(given, np.float64).reshape(len(some), len(descriptions_of(scorer)))
             for n, row in zip(some, found.tolist(), strict=True):
                 scores[n] = finite_row(row)
             if progress:
                 progress(begin + len(some), len(scored))
     if kept is not None:
         log.info("%s: %d scores taken up, %d computed", cache, kept.found, kept.computed)
-    statuses = [
-        "NONFINITE" if score is None and pair.status in SCORED else pair.status
-        for pair, score in zip(pairs, scores, strict=True)
-    ]
-    facts = provenance(**reference_facts(genome), **scorer.provenance)
-    columns = {**table.columns, "status": statuses}
-    texts = descriptions_of(scorer)
-    said = {"scores": dict(zip(tags.scores, texts, strict=True))} if tags.several else {"score": texts[0]}
-    if shard:
-        options = {"on-ref-mismatch": on_ref_mismatch, "batch-size": batch_size}
-        identity = run_identity(scorer, tags, genome, None, None, None, **options)
-        settings = {name: digest_of(value)[:8] for name, value in identity.items()}
-        run = (sha256(path), digest_of(identity), mismatches, settings, tags.scores if tags.several else ())
-        said["shard"] = Statement(tags.scores[0], shard, first, end, records, 0, *run).as_json()
-    with output_lock(out):
-        _write(out, columns, tags.scores, scores)
-        write_json(Path(f"{out}.json"), {"columns": [*columns, *tags.scores], **said, **facts})
-    result = _summary(statuses, on_ref_mismatch, time.monotonic() - started, out, facts)
-    if tags.several:
-        result = dataclasses.replace(result, outputs=tags.scores)
-    if summary is not None:
-        result.write(summary)
-    return result
+    return scores
 
 
 def _pairs(table: Table, path: Path, genome: Genome, scorer: WindowScorer) -> list[AllelePair]:
@@ -203,22 +219,22 @@ def _check_mismatches(
     return {contig: (len(wrong.get(contig, ())), seen) for contig, seen in compared.items()}
 
 
-def _write(out: Path, columns: dict[str, list[str]], tags: Sequence[str], scores: Sequence[Row | None]) -> None:
+def _write(
+    path: Path, suffix: str, columns: dict[str, list[str]], tags: Sequence[str], scores: Sequence[Row | None]
+) -> None:
     values = {tag: [None if row is None else row[n] for row in scores] for n, tag in enumerate(tags)}
-    if out.suffix == ".tsv":
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-        writer.writerow([*columns, *tags])
-        writer.writerows(zip(*columns.values(), *(map(score_text, own) for own in values.values()), strict=True))
-        write_text(out, text.getvalue())
+    if suffix == ".tsv":
+        with open(path, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+            writer.writerow([*columns, *tags])
+            writer.writerows(zip(*columns.values(), *(map(score_text, own) for own in values.values()), strict=True))
         return
     import pyarrow
     from pyarrow import parquet
 
     texts = {name: pyarrow.array(cells, pyarrow.string()) for name, cells in columns.items()}
     data = {**texts, **{tag: pyarrow.array(own, pyarrow.float64()) for tag, own in values.items()}}
-    with atomic_path(out) as temporary:
-        parquet.write_table(pyarrow.table(data), temporary, compression="zstd")
+    parquet.write_table(pyarrow.table(data), path, compression="zstd")
 
 
 def _summary(statuses: Sequence[str], on_ref_mismatch: str, seconds: float, out: Path, facts: dict) -> Summary:

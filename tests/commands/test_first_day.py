@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from genomelm.errors import UsageError
+from genomelm.errors import ResourceError, UsageError
 from genomelm.files import output_lock, refuse_inputs
 
 RUN = [sys.executable, "-m", "genomelm"]
@@ -23,9 +23,9 @@ def test_an_output_that_is_an_input_is_refused_through_links_too(tmp_path: Path)
             refuse_inputs(out, None, tmp_path / "none", given)
 
 
-def test_an_output_below_a_file_is_a_usage_error(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot be written"), output_lock(tmp_path / "file" / "x"):
+    with pytest.raises(ResourceError, match="cannot be written"), output_lock(tmp_path / "file" / "x"):
         pass
 
 

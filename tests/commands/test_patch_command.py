@@ -53,6 +53,30 @@ def test_runs_of_n_take_no_part_in_the_mean(fasta, tmp_path) -> None:
     assert other["config"]["threshold"] == pytest.approx(plain["config"]["threshold"], rel=0.02)
 
 
+@pytest.mark.parametrize("mode", ["entropy", "monotonic", "length_constrained"])
+def test_the_mean_on_the_training_region_is_that_of_the_letters_in_the_store(
+    fasta, tmp_path, monkeypatch, mode: str
+) -> None:
+    monkeypatch.setattr("genomelm.commands.patch.CHUNK", 4096)
+    lines = fasta.read_text().split("\n")
+    unknown = np.random.default_rng(1).random(20_000) < 0.02
+    lines[1] = "".join(np.where(unknown, "N", list(lines[1])))
+    fasta.write_text("\n".join(lines))
+    patch(fasta, tmp_path / "a", ["c1:1001-20000"], mean=6, mode=mode, order=6, bed=False)
+    trained = json.loads((tmp_path / "a" / "summary.json").read_text())["training"]
+    letters = ~unknown[1000:]
+    starts = PatchStore(tmp_path / "a" / "store").marks("c1", 1000, 19_999) & letters
+    assert (trained["bases"], trained["patches"]) == (letters.sum(), starts.sum())
+    assert trained["mean"] == pytest.approx(6, rel=0.01)
+
+
+def test_a_training_region_without_letters_has_no_mean(fasta, tmp_path) -> None:
+    patch(fasta, tmp_path / "a", ["c1:1-16000"], mean=6, order=4)
+    patch(fasta, tmp_path / "b", ["c2:10001-10004"], fitted=tmp_path / "a")
+    trained = json.loads((tmp_path / "b" / "summary.json").read_text())["training"]
+    assert (trained["bases"], trained["patches"], trained["mean"]) == (0, 0, None)
+
+
 def test_only_the_training_region_decides_the_patcher(fasta, tmp_path) -> None:
     patch(fasta, tmp_path / "a", ["c1:1-16000"], mean=6, order=4)
     lines = fasta.read_text().split("\n")

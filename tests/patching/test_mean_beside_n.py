@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from genomelm.errors import InputError
+from genomelm.patching.calibrate import calibrate
+from genomelm.patching.codes import Scale
 from genomelm.patching.config import PatcherConfig
 from genomelm.patching.count_model import CountModel
 from genomelm.patching.patcher import Patcher
+from genomelm.patching.rule import Rule
 
 N = ord("N")
 MODES = {
@@ -16,6 +20,18 @@ MODES = {
     "length_constrained": {"min": 2, "max": 32},
     "optimal": {"min": 2, "max": 32},
 }
+
+
+@pytest.fixture(scope="module")
+def dna() -> np.ndarray:
+    """Return bases that depend on the four before them, so that few scores are tied."""
+    random = np.random.default_rng(6)
+    cumulated = random.dirichlet([1] * 4, 256)[:, :3].cumsum(axis=1)
+    drawn, context, bases = random.random(100_000), 0, []
+    for number in drawn:
+        bases.append(int(np.searchsorted(cumulated[context], number)))
+        context = (4 * context + bases[-1]) % 256
+    return np.frombuffer(b"ACGT", np.uint8).astype(np.int64)[bases]
 
 
 def none(dna: np.ndarray) -> np.ndarray:
@@ -39,8 +55,8 @@ def many_blocks(dna: np.ndarray) -> np.ndarray:
 def test_the_segmentation_has_the_wanted_mean_of_letters(dna: np.ndarray, mode: str, with_n) -> None:
     ids = with_n(dna)
     letters = ids != N
-    model = CountModel.fit([ids], order=5)
-    patcher = Patcher.fit(PatcherConfig(mode=mode, order=5, **MODES[mode]), lambda: [ids], 8, source=model)
+    model = CountModel.fit([ids], order=6)
+    patcher = Patcher.fit(PatcherConfig(mode=mode, order=6, **MODES[mode]), lambda: [ids], 8, source=model)
     marks = patcher.marks(ids)[:-1]
     assert letters.sum() / marks[letters].sum() == pytest.approx(8, rel=0.01)
 
@@ -48,13 +64,20 @@ def test_the_segmentation_has_the_wanted_mean_of_letters(dna: np.ndarray, mode: 
 @pytest.mark.parametrize("mode", MODES)
 def test_single_n_leave_the_mean_of_all_bytes_within_one_percent(dna: np.ndarray, mode: str) -> None:
     ids = single(dna)
-    patcher = Patcher.fit(PatcherConfig(mode=mode, order=5, **MODES[mode]), lambda: [ids], 8)
+    patcher = Patcher.fit(PatcherConfig(mode=mode, order=6, **MODES[mode]), lambda: [ids], 8)
     assert len(ids) / len(patcher.segment(ids)) == pytest.approx(8, rel=0.01)
 
 
-def test_records_that_begin_with_n_have_no_start_on_a_letter_for_nothing() -> None:
-    random = np.random.default_rng(3)
-    records = [np.append(np.full(300, N), random.choice(list(b"ACGT"), 40, p=[0.7, 0.1, 0.1, 0.1])) for _ in range(200)]
-    patcher = Patcher.fit(PatcherConfig(mode="monotonic", order=2), lambda: records, 8)
+def test_the_start_of_a_record_that_begins_with_n_does_not_count(dna: np.ndarray) -> None:
+    records = [np.append(np.full(300, N), part) for part in np.split(dna, 2_000)]
+    patcher = Patcher.fit(PatcherConfig(mode="monotonic", order=6), lambda: records, 8)
     starts = sum(int(patcher.marks(ids)[:-1][ids != N].sum()) for ids in records)
-    assert 200 * 40 / starts == pytest.approx(8, rel=0.01)
+    assert len(dna) / starts == pytest.approx(8, rel=0.01)
+
+
+def test_a_threshold_without_any_counted_start_is_no_mean() -> None:
+    scale, rule = Scale(0, 1), Rule("entropy")
+    codes, counted = np.arange(9, dtype=np.uint16), np.arange(8) == 7
+    assert calibrate([codes], 1, scale, rule, counted=[counted]) < scale.decode(codes)[7]
+    with pytest.raises(InputError, match="means of 1 and inf bytes"):
+        calibrate([codes], 3, scale, rule, counted=[counted])

@@ -35,6 +35,17 @@ def plain_caused(codes: np.ndarray, rule: Rule, starts: list[int], forced: set[i
     return count
 
 
+def test_bases_that_do_not_count_take_their_patches_with_them() -> None:
+    marks = np.isin(np.arange(13), [0, 3, 6, 8, 10])
+    counted = ~np.isin(np.arange(13), [3, 4, 5, 8])
+    for cut in range(1, 13):
+        tally = Tally(12, Rule("byte"))
+        tally.add(np.zeros(cut, np.uint16), marks[:cut], counted[:cut])
+        tally.add(np.zeros(13 - cut, np.uint16), marks[cut:], counted[cut:])
+        found = tally.summary()
+        assert (found["bases"], found["patches"], found["lengths"]) == (8, 3, {"2": 2, "3": 1})
+
+
 def tallied(g: np.ndarray, marks: np.ndarray, rule: Rule, forced: np.ndarray, cuts: list[int]) -> Tally:
     """Tally a record of len(g) - 1 bytes that streams by in parts."""
     tally, bounds = Tally(len(g) - 1, rule, forced), sorted({0, len(g), *(min(cut, len(g)) for cut in cuts)})

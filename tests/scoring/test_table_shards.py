@@ -1,6 +1,7 @@
 """Tables of variants in shares: joined they are the whole run's table, and nothing may be missing or there twice."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from genomelm import cli
+from genomelm.errors import UsageError
+from genomelm.files import output_lock, sha256
 from genomelm.models import HyenaGLTConfig, HyenaGLTForCausalLM
 from genomelm.models.loading import save_model
 from genomelm.patching.config import PatcherConfig
@@ -48,6 +51,12 @@ def run(made, tmp_path):
     return score, merge
 
 
+def state_again(path):
+    """Make PATH.json tell the digest that the table has now."""
+    beside = path.with_name(f"{path.name}.json")
+    beside.write_text(json.dumps({**json.loads(beside.read_text()), "sha256": sha256(path)}))
+
+
 @pytest.mark.parametrize("ending", ["tsv", "parquet"])
 def test_joined_shares_are_the_table_of_one_run(run, tmp_path, ending):
     score, merge = run
@@ -65,6 +74,8 @@ def test_joined_shares_are_the_table_of_one_run(run, tmp_path, ending):
     facts, before = (json.loads((tmp_path / f"{name}.{ending}.json").read_text()) for name in ("joined", "whole"))
     assert "shard" not in facts
     assert (facts["columns"], facts["score"]) == (before["columns"], before["score"])
+    assert facts["sha256"] == sha256(tmp_path / f"joined.{ending}")
+    assert before["sha256"] == sha256(tmp_path / f"whole.{ending}")
 
 
 def test_a_share_that_is_missing_twice_or_of_another_run_is_told(run, tmp_path):
@@ -82,12 +93,93 @@ def test_a_share_that_is_missing_twice_or_of_another_run_is_told(run, tmp_path):
     assert (code, "is of another" in said) == (3, True)
     text = (tmp_path / "2.tsv").read_text()
     (tmp_path / "2.tsv").write_text(text[: text.rindex("\n", 0, -1) + 1])
+    state_again(tmp_path / "2.tsv")
     code, said = merge("o.tsv", "1.tsv", "2.tsv", "3.tsv")
     assert (code, "2.tsv (shard 2/3) holds 1 of its 2 rows" in said) == (3, True)
     assert score("whole.tsv")[0] == 0
     assert merge("o.tsv", "whole.tsv")[0] == 3
     assert merge("o.parquet", "1.tsv", "2.tsv", "3.tsv")[0] == 2
     assert not (tmp_path / "o.tsv").exists()
+
+
+def test_a_share_that_is_not_the_table_of_its_statement_is_told(run, tmp_path):
+    score, merge = run
+    for number in (1, 2):
+        assert score(f"{number}.tsv", "--shard", f"{number}/2")[0] == 0
+    assert score("other.tsv", "--shard", "2/2", "--width", 16)[0] == 0
+    os.replace(tmp_path / "other.tsv", tmp_path / "2.tsv")
+    code, said = merge("o.tsv", "1.tsv", "2.tsv")
+    assert (code, "2.tsv (shard 2/2) is not the table that" in said, "score the shard again" in said) == (3, True, True)
+    assert not (tmp_path / "o.tsv").exists()
+
+
+@pytest.mark.parametrize("ending", ["tsv", "parquet"])
+def test_a_run_that_is_killed_before_its_statement_leaves_no_older_one(run, tmp_path, monkeypatch, ending):
+    score, merge = run
+    for number in (1, 2):
+        assert score(f"{number}.{ending}", "--shard", f"{number}/2")[0] == 0
+    assert merge(f"o.{ending}", f"1.{ending}", f"2.{ending}")[0] == 0
+    plain = os.replace
+
+    def killed(source, target):
+        if str(target).endswith(".json"):
+            raise KeyboardInterrupt
+        plain(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        assert score(f"2.{ending}", "--shard", "2/2", "--width", 16)[0] != 0
+        assert merge(f"o.{ending}", f"1.{ending}", f"1.{ending}")[0] == 3
+        assert (tmp_path / f"o.{ending}.json").exists()
+    assert (tmp_path / f"2.{ending}").exists()
+    assert not (tmp_path / f"2.{ending}.json").exists()
+    assert merge(f"o.{ending}", f"1.{ending}", f"2.{ending}")[0] == 3
+    assert score(f"2.{ending}", "--shard", "2/2")[0] == 0
+    monkeypatch.setattr(os, "replace", killed)
+    assert merge(f"o.{ending}", f"1.{ending}", f"2.{ending}")[0] != 0
+    assert not (tmp_path / f"o.{ending}.json").exists()
+
+
+def test_a_share_or_statement_that_cannot_be_read_is_told(run, tmp_path):
+    score, merge = run
+    for ending in ("tsv", "parquet"):
+        for number in (1, 2):
+            assert score(f"{number}.{ending}", "--shard", f"{number}/2")[0] == 0
+        path, parts = tmp_path / f"2.{ending}", (f"1.{ending}", f"2.{ending}")
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] if ending == "parquet" else whole + b"\xff\n")
+        for words in ("is not the table that", "cannot be read as a table"):
+            code, said = merge(f"o.{ending}", *parts)
+            assert (code, f"2.{ending} " in said, words in said, "again" in said) == (3, True, True, True), said
+            state_again(path)
+        beside = tmp_path / f"2.{ending}.json"
+        text = beside.read_bytes()
+        for left in (text[: len(text) // 2], b"", b"\xff", b"7", b"[]"):
+            beside.write_bytes(left)
+            code, said = merge(f"o.{ending}", *parts)
+            assert (code, f"2.{ending}.json is damaged" in said, "score the shard again" in said) == (3, True, True)
+
+
+def test_the_lock_is_held_from_the_start(run, tmp_path, monkeypatch):
+    score, merge = run
+    seen = []
+    plain = LikelihoodScorer.strand_scores
+
+    def while_scoring(self, pairs):
+        with pytest.raises(UsageError, match="being written by another"), output_lock(tmp_path / "1.tsv"):
+            pass
+        seen.extend(pairs)
+        return plain(self, pairs)
+
+    monkeypatch.setattr(LikelihoodScorer, "strand_scores", while_scoring)
+    code, said = score("1.tsv", "--shard", "1/2")
+    assert (code, bool(seen)) == (0, True), said
+    seen.clear()
+    with output_lock(tmp_path / "1.tsv"), output_lock(tmp_path / "o.tsv"):
+        code, said = score("1.tsv", "--shard", "1/2")
+        assert (code, "being written by another" in said, seen) == (2, True, [])
+        code, said = merge("o.tsv", "1.tsv", "absent.tsv")
+        assert (code, "being written by another" in said) == (2, True)
 
 
 def test_a_cache_gives_the_scores_that_an_earlier_run_kept(run, tmp_path, monkeypatch):

@@ -117,6 +117,31 @@ def test_a_table_of_another_sequence_or_form_is_refused(tmp_path, fasta, protein
     assert (code, "the model reads protein: give a table" in said) == (2, True)
 
 
+def test_an_output_that_is_an_input_or_another_output_is_refused(tmp_path, fasta, protein_dir):
+    text = "protein\tmutant\n" + "".join(f"one\t{PROTEIN[at]}{at + 1}{other(PROTEIN[at])}\n" for at in range(6))
+    table, out = tmp_path / "v.tsv", tmp_path / "o.tsv"
+    table.write_text(text)
+    (tmp_path / "link.tsv").symlink_to(table)
+    (tmp_path / "r.tsv.json").symlink_to(fasta)
+    seen = fasta.read_text()
+    beside = tmp_path / "o.tsv.json"
+    for source, result, summary, one, two in (
+        (table, table, None, f"output {table}", "the input"),
+        (tmp_path / "link.tsv", table, None, f"output {table}", "the input"),
+        (table, out, table, f"summary {table}", "the input"),
+        (table, out, tmp_path / "link.tsv", f"summary {tmp_path / 'link.tsv'}", "the input"),
+        (table, out, out, f"summary {out}", "the output"),
+        (table, out, beside, f"summary {beside}", "the output's provenance"),
+        (table, out, fasta, str(fasta), ""),
+        (table, tmp_path / "r.tsv", None, f"provenance {tmp_path / 'r.tsv.json'}", "the reference"),
+    ):
+        more = [] if summary is None else ["--summary", summary]
+        common = ["-r", fasta, "-m", protein_dir, "-o", result, "--shard", "1/2", "--device", "cpu"]
+        code, said = run("score", source, *common, *more)
+        assert (code, one in said, two in said) == (2, True, True), said
+        assert (table.read_text(), fasta.read_text(), out.exists(), beside.exists()) == (text, seen, False, False)
+
+
 def test_rna_of_a_model_of_genomelm_scores_alike_as_table_and_vcf(tmp_path):
     shell = {"local_width": 16, "local_heads": 2, "width": 16, "encoder_layers": 1, "decoder_layers": 1}
     config = HyenaGLTConfig(shell={**shell, "kmers": [2], "alphabet": "rna"}, backbone={"layers": 1, "hidden": 16})
