@@ -16,21 +16,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from genomelm.bench.fitted import fresh
 from genomelm.bench.variant_sets import SetConfig, VariantSet
 from genomelm.errors import UsageError
 from genomelm.files import digest_of, read_json, sha256, write_json
-from genomelm.models.config import Settings, read_model_file
+from genomelm.models.config import read_model_file
 from genomelm.models.model import GenomeModel
 from genomelm.models.published import PublishedModel
-from genomelm.patching.config import PatcherConfig
-from genomelm.patching.patcher import Patcher
 from genomelm.scoring.scorer import scorer_for
 from genomelm.settings import setting, to_mapping
 from genomelm.tasks.baselines import baseline_predictions
 from genomelm.tasks.config import TaskConfig
 from genomelm.training.config import TrainConfig
 from genomelm.training.finetune import finetune
-from genomelm.training.pretrain import new_model
 
 log = logging.getLogger(__name__)
 
@@ -142,8 +140,8 @@ def runs_of(
         found.append(Runs(given.name, "zero-shot", values[None]))
     starts = [(given.name, "fine-tuned", given.digest, lambda _seed, model=given.model: model) for given in tuned]
     for model in config.models:
-        settings = read_model_file(Path(model.file))
-        starts.append((model.name, "from scratch", to_mapping(settings), partial(_fresh, settings)))
+        described = to_mapping(read_model_file(Path(model.file)))
+        starts.append((model.name, "from scratch", described, partial(fresh, model.file)))
     for name, how, described, start in starts:
         runs = []
         for seed in config.seeds:
@@ -173,10 +171,6 @@ def likelihoods(config: VariantsConfig, read: VariantSet, data: Path, given: Giv
     scorer = scorer_for(given.model, config.width)
     pairs = read.pairs(scorer, data)
     return np.concatenate([scorer.score(pairs[first : first + POOL]) for first in range(0, len(pairs), POOL)])
-
-
-def _fresh(settings: Settings, seed: int) -> GenomeModel:
-    return new_model(settings, Patcher(PatcherConfig("fixed_stride", stride=settings.stride)), seed)
 
 
 def _trained(
