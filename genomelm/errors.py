@@ -1,5 +1,7 @@
 """Error classes. Each carries the exit code that the command line returns for it."""
 
+from collections.abc import Sequence
+
 
 class GenomelmError(Exception):
     """An error that a user can act on: the message names the thing, the value and the fix."""
@@ -47,3 +49,15 @@ class Interrupted(GenomelmError):
     """Stopped by a signal or a time budget; the same command continues (exit 75)."""
 
     exit_code = 75
+
+
+def raise_all(faults: Sequence[InputError]) -> None:
+    """Raise the faults that were collected, several as one error with a line or more each; nothing where none is.
+
+    Raises:
+        InputError: there are any.
+    """
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise InputError("\n".join(map(str, faults)))

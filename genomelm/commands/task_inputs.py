@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genomelm.errors import InputError, UsageError
+from genomelm.errors import InputError, UsageError, raise_all
 
 if TYPE_CHECKING:
     from genomelm.tasks.config import TaskConfig
@@ -73,10 +73,7 @@ def examples_of(inputs: Sequence[TaskInput]) -> list["Examples"]:
             found.append(one.examples())
         except InputError as error:
             faults.append(error)
-    if len(faults) == 1:
-        raise faults[0]
-    if faults:
-        raise InputError("\n".join(map(str, faults)))
+    raise_all(faults)
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from genomelm.errors import InputError, UsageError
+from genomelm.errors import InputError, UsageError, raise_all
 from genomelm.models.config import Settings
 from genomelm.models.loading import load_patcher
 from genomelm.patching.config import PatcherConfig
@@ -250,10 +250,7 @@ def opened(config: DataConfig, codon: bool, conserved: bool, device: torch.devic
                 sources.append(_open(given, codon, conserved, device, stack))
             except InputError as error:
                 faults.append(error)
-        if len(faults) == 1:
-            raise faults[0]
-        if faults:
-            raise InputError("\n".join(map(str, faults)))
+        raise_all(faults)
         yield Data(sources, [load_patcher(Path(folder) / "patcher", device) for folder in config.patchers])
 
 
