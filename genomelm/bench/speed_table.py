@@ -37,11 +37,24 @@ def table(runs: Sequence[dict]) -> str:
     tables = []
     for kind, (head, line) in TABLES.items():
         lines = [line(run, row) for run in runs if run["kind"] == kind for row in run[ROWS[kind]]]
-        if lines:
-            rule = "|" + "---|" * (head.count("|") - 1)
-            tables += [head, rule, *lines, ""]
+        tables += _ruled(head, lines)
+        if kind == "model speed":
+            tables += _ruled(GROWTH, [line for run in runs if run["kind"] == kind for line in _growth_lines(run)])
     where = dict.fromkeys(filter(None, map(_where, runs)))
     return "\n".join([*tables, "; ".join(where) + "."])
+
+
+def _ruled(head: str, lines: Sequence[str]) -> list[str]:
+    return [head, "|" + "---|" * (head.count("|") - 1), *lines, ""] if lines else []
+
+
+def _growth_lines(run: dict) -> list[str]:
+    where = _device(run["rows"][0]["device"])
+    return [
+        _line([name, where, work, ", ".join(f"{int(length):,}: {ratio:.2f}" for length, ratio in by_length.items())])
+        for work, parts in run.get("ratios", {}).items()
+        for name, by_length in parts.get("scaling", {}).items()
+    ]
 
 
 def _where(run: dict) -> str:
@@ -112,6 +125,7 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+GROWTH = "| growth | on | work | time of a sequence over that of the shortest, by bases |"
 TABLES = {
     "model speed": ("| model | windows | mean patch | on | | work | Mb/s | GiB | GiB foretold |", _model_line),
     "operator speed": ("| operator | rows | on | | path | work | ms | M rows/s | GiB | error |", _operator_line),

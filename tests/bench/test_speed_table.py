@@ -18,6 +18,7 @@ MODEL = {
         {**ROW, "model": "model", "batch": 2, "length": 1000, "mean_patch": 8, "estimate": {"peak_bytes": 4 << 30}},
         {**ROW, "model": "peer", "batch": 2, "length": 1000, "mean_patch": 1, "out_of_memory": True},
     ],
+    "ratios": {"training": {"scaling": {"dense attention": {"1024": 1.0, "65536": 21.69}}}, "forward": {}},
 }
 OPERATOR = {
     "kind": "operator speed",
@@ -34,6 +35,7 @@ def test_a_table_says_what_ran_and_what_did_not_fit(tmp_path: Path) -> None:
     page = (tmp_path / "page.md").read_text()
     assert "| small | 2 x 1,000 | 8 | H100 | bfloat16, compiled | training | 4.00 | 3.0 | 4.0 |" in page
     assert "| peer | 2 x 1,000 | 1 | H100 | bfloat16, compiled | does not fit |" in page
+    assert "| dense attention | H100 | training | 1,024: 1.00, 65,536: 21.69 |" in page
     assert "| S5 | 64 | H100 | bfloat16, compiled | chunks | training | 500.00 | 4.0 |  | 2e-05 |" in page
     assert "NVIDIA H100 80GB HBM3, torch 2.0." in page
     assert "outdated" not in page
