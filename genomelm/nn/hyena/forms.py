@@ -9,7 +9,7 @@ import torch
 from genomelm.nn.fftconv import causal_conv, extended_conv, two_sided_conv
 from genomelm.nn.history import History
 from genomelm.nn.hyena.explicit import explicit_conv
-from genomelm.nn.hyena.modal import modal_conv, modal_step
+from genomelm.nn.hyena.modal import modal_conv, modal_extend, modal_step
 
 
 class ImplicitForm:
@@ -70,8 +70,8 @@ class ModalForm:
 
     def convolve(self, value: torch.Tensor, behind: torch.Tensor, ahead: torch.Tensor | None) -> torch.Tensor:
         """As ImplicitForm."""
-        y = modal_conv(value, *behind)[0]
-        return y if ahead is None else y + modal_conv(value.flip(1), *ahead, lag_zero=False)[0].flip(1)
+        y = modal_conv(value, *behind)
+        return y if ahead is None else y + modal_conv(value, *ahead, lag_zero=False, reverse=True)
 
     def initial_state(self, value: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
         """As ExplicitForm: (b, d, m) float32 zeros."""
@@ -84,7 +84,7 @@ class ModalForm:
         if value.shape[1] == 1:
             y, after = modal_step(value[:, 0], *behind, state)
             return y[:, None], after
-        return modal_conv(value, *behind, state)
+        return modal_extend(value, *behind, state)
 
 
 FORMS = {"short": ExplicitForm(), "medium": ExplicitForm(), "implicit": ImplicitForm(), "modal": ModalForm()}

@@ -1,4 +1,9 @@
-"""Long convolution whose taps are sums of real poles: products of matrices inside chunks, a state between them."""
+"""Long convolution whose taps are sums of real poles: by a kernel of its own (CUDA) or in plain torch.
+
+In plain torch it is products of matrices inside chunks and a state between them.
+"""
+
+import importlib.util
 
 import torch
 import torch.nn.functional as F
@@ -6,8 +11,9 @@ from torch import nn
 
 from genomelm.nn.frames import frames
 
+TRITON = importlib.util.find_spec("triton") is not None
 CHUNK = 64
-"""Rows of a chunk."""
+"""Rows of a chunk in plain torch."""
 GROUP = 16
 """Chunks that one product passes the state through."""
 
@@ -45,24 +51,62 @@ def modal_conv(
     signal: torch.Tensor,
     rates: torch.Tensor,
     amplitudes: torch.Tensor,
-    state: torch.Tensor | None = None,
     lag_zero: bool = True,
-) -> tuple[torch.Tensor, torch.Tensor]:
+    reverse: bool = False,
+) -> torch.Tensor:
     """Convolve with taps[lag] = sum over poles of amplitude * exp(-rate * lag), exactly and in linear time.
 
     Args:
-        signal: (b, p, d), p >= 1, any float dtype; the products run in it, the state and its decay in float32.
+        signal: (b, p, d), p >= 1, any float dtype.
         rates: (m, d) > 0, per row.
         amplitudes: (m, d).
-        state: (b, d, m) float32 before row 0: each pole's sum of exp(-rate * lag) * signal; None is zero.
         lag_zero: False leaves out lag 0.
+        reverse: lags count ahead: row t sees itself and later rows.
+
+    Returns:
+        (b, p, d) in the signal's dtype; sums over rows are float32 whatever the autocast, and in plain torch the
+        products inside a chunk run in the signal's dtype.
+    """
+    with torch.autocast(signal.device.type, enabled=False):
+        rates, amplitudes = rates.float(), amplitudes.float()
+        if path_of(signal) == "triton":
+            from genomelm.nn.hyena.modal_kernel import Modal
+
+            return Modal.apply(signal, rates, amplitudes, lag_zero, reverse)
+        if reverse:
+            return by_chunks(signal.flip(1), rates, amplitudes, None, lag_zero)[0].flip(1)
+        return by_chunks(signal, rates, amplitudes, None, lag_zero)[0]
+
+
+def modal_extend(
+    signal: torch.Tensor, rates: torch.Tensor, amplitudes: torch.Tensor, state: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Convolve, as `modal_conv` does, rows that follow others.
+
+    Args:
+        signal: (b, p, d), p >= 1.
+        rates, amplitudes: (m, d).
+        state: (b, d, m) float32 before row 0: each pole's sum of exp(-rate * lag) * signal.
 
     Returns:
         y: (b, p, d) in the signal's dtype.
         state: (b, d, m) float32 after the last row.
     """
+    given = (signal, rates, amplitudes, state)
     with torch.autocast(signal.device.type, enabled=False):
-        return _modal(signal, rates.float(), amplitudes.float(), state, lag_zero)
+        rates, amplitudes = rates.float(), amplitudes.float()
+        # The kernel's gradient knows no states; nobody trains through them.
+        if path_of(signal) == "triton" and not (torch.is_grad_enabled() and any(x.requires_grad for x in given)):
+            from genomelm.nn.hyena.modal_kernel import continued
+
+            return continued(signal, rates, amplitudes, state)
+        return by_chunks(signal, rates, amplitudes, state)
+
+
+def path_of(signal: torch.Tensor) -> str:
+    """Return which form convolves: "triton" on CUDA where Triton is installed (not in float64), else "chunks"."""
+    fits = signal.is_cuda and signal.dtype in (torch.float32, torch.bfloat16, torch.float16)
+    return "triton" if fits and TRITON else "chunks"
 
 
 def modal_step(
@@ -74,7 +118,14 @@ def modal_step(
         return (after * amplitudes.float().T).sum(-1).to(signal.dtype), after
 
 
-def _modal(signal, rates, amplitudes, state, lag_zero):
+def by_chunks(
+    signal: torch.Tensor,
+    rates: torch.Tensor,
+    amplitudes: torch.Tensor,
+    state: torch.Tensor | None,
+    lag_zero: bool = True,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Do as `modal_extend`, in plain torch; a state of None is zero, and lag 0 may be left out."""
     b, p, d = signal.shape
     chunk = min(CHUNK, p)
     count = -(-p // chunk)
