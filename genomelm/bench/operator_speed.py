@@ -15,7 +15,9 @@ from genomelm.nn.bigbird.portable import attention, path_of
 from genomelm.nn.fftconv import causal_conv
 from genomelm.nn.hyena.filter import ImplicitFilter
 from genomelm.nn.hyena.modal import ModalFilter, modal_conv
+from genomelm.nn.hyena.modal import path_of as modal_path
 from genomelm.nn.s5 import S5Operator, reference
+from genomelm.nn.s5.readout import path_of as s5_path
 from genomelm.runtime import counter_seed
 
 CHECKED = 4096
@@ -116,7 +118,7 @@ def _works(device: torch.device, convolved: int, mixed: int) -> Iterator[Work]:
         return causal_conv(signal, implicit(signal.shape[1]))
 
     def by_poles(signal: torch.Tensor) -> torch.Tensor:
-        return modal_conv(signal, *modal(signal.shape[1]))[0]
+        return modal_conv(signal, *modal(signal.shape[1]))
 
     def poles_summed(signal: torch.Tensor) -> torch.Tensor:
         rates, amplitudes = modal(CHECKED).double()
@@ -132,7 +134,8 @@ def _works(device: torch.device, convolved: int, mixed: int) -> Iterator[Work]:
     for dtype, tolerance in ((torch.float32, 1e-4), (torch.bfloat16, 0.1)):
         rough = signal.detach().to(dtype)
         told = (*modal.parameters(),)
-        yield Work("long convolution, modal", convolved, (rough,), by_poles, poles_summed, told, tolerance, "chunks")
+        form = modal_path(rough)
+        yield Work("long convolution, modal", convolved, (rough,), by_poles, poles_summed, told, tolerance, form)
 
     operator = S5Operator(width, width, mixed).to(device)
     space = operator.ssm
@@ -146,7 +149,8 @@ def _works(device: torch.device, convolved: int, mixed: int) -> Iterator[Work]:
         return y * torch.sigmoid(F.linear(y, operator.gate.weight.double(), operator.gate.bias.double()))
 
     told = (*operator.parameters(),)
-    yield Work("S5, state 256", mixed, (draw(mixed, width),), state_space, recurrence, told, 1e-4, "chunks")
+    x = draw(mixed, width)
+    yield Work("S5, state 256", mixed, (x,), state_space, recurrence, told, 1e-4, s5_path(x))
 
     for bidirectional in (False, True):
         heads = tuple(draw(mixed, 16, 64).bfloat16() for _ in range(3))

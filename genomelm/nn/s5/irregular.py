@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
+from genomelm.nn.s5.portable import path_of
+
 CHUNK = 16
 """Rows that are gone through one by one, in all chunks side by side."""
 
@@ -38,7 +40,13 @@ class _ScanRows(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, inputs, decay, turn):
-        states = _chunked(inputs, decay, turn)
+        if path_of(inputs) == "triton":
+            from genomelm.nn.s5 import irregular_kernel
+
+            inputs, decay, turn = inputs.contiguous(), decay.contiguous(), turn.contiguous()
+            states = irregular_kernel.scan_rows(inputs, decay, turn)
+        else:
+            states = _chunked(inputs, decay, turn)
         ctx.save_for_backward(inputs, states, decay, turn)
         return states
 
@@ -46,6 +54,10 @@ class _ScanRows(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, upstream):
         inputs, states, decay, turn = ctx.saved_tensors
+        if path_of(inputs) == "triton":
+            from genomelm.nn.s5 import irregular_kernel
+
+            return irregular_kernel.gradients(upstream.contiguous(), inputs, states, decay, turn)
         # Row t hands its state on by the exponent of row t + 1.
         after, back = (F.pad(part[..., 1:], (0, 1)).flip(-1) for part in (decay, -turn))
         gradient = _chunked(upstream.flip(-1), after, back).flip(-1)

@@ -4,11 +4,19 @@ A complex number is a pair, real then imaginary part. Every state has an exponen
 z = lambda * step = decay + i turn, so its k-th power is exp(k decay) (cos(k turn) + i sin(k turn)).
 """
 
+import importlib.util
+
 import torch
 import torch.nn.functional as F
 
+TRITON = importlib.util.find_spec("triton") is not None
 CHUNK = 16
 """Rows of a chunk: inside it the recurrence is one matrix product. 8 to 32 are equally fast on a CPU."""
+
+
+def path_of(x: torch.Tensor) -> str:
+    """Return which form scans: "triton" on CUDA where Triton is installed (float32 only), else "chunks"."""
+    return "triton" if x.is_cuda and x.dtype == torch.float32 and TRITON else "chunks"
 
 
 def hold(decay: torch.Tensor, turn: torch.Tensor, step: torch.Tensor) -> torch.Tensor:

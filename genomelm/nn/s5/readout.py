@@ -1,9 +1,9 @@
-"""From inputs to what is read of the states, keeping one row of states a chunk for the backward pass."""
+"""From inputs to what is read of the states, keeping at most one row of states a chunk for the backward pass."""
 
 import torch
 from torch.autograd.function import once_differentiable
 
-from genomelm.nn.s5.portable import scan
+from genomelm.nn.s5.portable import path_of, scan
 
 
 def read_out(
@@ -31,6 +31,10 @@ def read_out(
         y: (b, p, d) float32.
         state: (n, 2, b) float32, x of the last row.
     """
+    if path_of(u) == "triton":
+        from genomelm.nn.s5 import kernel
+
+        return kernel.ReadOut.apply(u, into, decay, turn, out, ahead, carry)
     return _ReadOut.apply(u, into, decay, turn, out, ahead, carry)
 
 
