@@ -11,13 +11,19 @@ LISTED = ["p", "blocks", "heads", "entries", "readers_stride", "edges_stride", "
 LOW = tl.constexpr(-1e30)
 """Stands for minus infinity, and stays finite where all keys of a padding row are masked."""
 SHARE = 32
-"""Query blocks of one program of the gradient of a global block, which (nearly) all blocks read."""
+"""Blocks that one program reads for a global block, which reads all blocks (bidirectional) and which all read."""
 
 
 @triton.jit
 def _tile(x, rows, stride, D: tl.constexpr):
     """Load rows of d channels, (rows, d)."""
     return tl.load(x + rows[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :])
+
+
+@triton.jit
+def _present(x, real, rows):
+    """Set rows of (rows, d) that are padding to zero."""
+    return tl.where((tl.load(real + rows) != 0)[:, None], x, 0.0).to(x.dtype)
 
 
 @triton.jit
@@ -32,31 +38,46 @@ def _group_rows(i, blocks, LEVELS: tl.constexpr):
 
 @triton.jit(do_not_specialize=SIZES)
 def _forward(
-    q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm,
-    p, blocks, heads, slots, groups, chosen_stride, used_stride, first,
-    CAUSAL: tl.constexpr, LEVELS: tl.constexpr, BLOCK: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
+    q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm, totals,
+    q_row, k_row, v_row, p, blocks, heads, slots, groups, chosen_stride, used_stride, first,
+    DENSE: tl.constexpr, SHARE: tl.constexpr,
+    CAUSAL: tl.constexpr, LEVELS: tl.constexpr, BLOCK: tl.constexpr, D: tl.constexpr, SCALE: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """One block of queries of one head over its key blocks and means, by a running softmax."""
+    """One block of queries of one head over its key blocks and means, by a running softmax.
+
+    DENSE: one of the `first` blocks, which read all blocks; a program takes SHARE of them and writes what is to be
+    joined: the sum of weighted values, the largest logit and the sum of weights. Otherwise the key blocks are chosen.
+    """
     i, batch, head = tl.program_id(0) + first, tl.program_id(1) // heads, tl.program_id(1) % heads
-    stride, start = heads * D, (batch.to(tl.int64) * p * heads + head) * D
+    low, high = 0, slots
+    if DENSE:
+        i, low = tl.program_id(0) % first, tl.program_id(0) // first * SHARE
+        high = tl.minimum(low + SHARE, blocks)
+    stride, first_row = heads * D, batch.to(tl.int64) * p
+    start = (first_row * heads + head) * D
+    q += first_row * q_row + head * D
+    k += first_row * k_row + head * D
+    v += first_row * v_row + head * D
+    real += first_row
     rows = i * BLOCK + tl.arange(0, BLOCK)
-    query = _tile(q + start, rows, stride, D)
+    query = _tile(q, rows, q_row, D)
     top = tl.full((BLOCK,), float("-inf"), tl.float32)
     total = tl.zeros((BLOCK,), tl.float32)
     mixed = tl.zeros((BLOCK, D), tl.float32)
     chosen += batch.to(tl.int64) * chosen_stride + (head * blocks + i) * slots
     used += batch * used_stride + i * slots
-    for slot in range(slots):
-        if tl.load(used + slot) != 0:
-            cols = tl.load(chosen + slot).to(tl.int32) * BLOCK + tl.arange(0, BLOCK)
-            readable = (tl.load(real + batch * p + cols) != 0)[None, :]
+    for slot in range(low, high):
+        if DENSE or tl.load(used + slot) != 0:
+            cols = (slot if DENSE else tl.load(chosen + slot).to(tl.int32)) * BLOCK + tl.arange(0, BLOCK)
+            readable = (tl.load(real + cols) != 0)[None, :]
             if CAUSAL:
                 readable &= rows[:, None] >= cols[None, :]
-            logits = tl.dot(query, tl.trans(_tile(k + start, cols, stride, D)), input_precision=PRECISION)
-            logits = tl.where(readable, logits, LOW)
+            logits = tl.dot(query, tl.trans(_tile(k, cols, k_row, D)), input_precision=PRECISION)
+            logits = tl.where(readable, logits * SCALE, LOW)
             higher = tl.maximum(top, tl.max(logits, 1))
             weight, fade = tl.exp(logits - higher[:, None]), tl.exp(top - higher)
-            value = _tile(v + start, cols, stride, D)
+            value = _tile(v, cols, v_row, D)
             total = total * fade + tl.sum(weight, 1)
             mixed = tl.dot(weight.to(value.dtype), value, mixed * fade[:, None], input_precision=PRECISION)
             top = higher
@@ -66,44 +87,66 @@ def _forward(
         readable = tl.load(closed + batch * groups + row, there, 0) != 0
         there = there[:, None]
         logits = tl.dot(query, tl.trans(tl.load(mean_k + place, there, 0.0)), input_precision=PRECISION)
-        logits = tl.where(readable[None, :], logits, LOW)
+        logits = tl.where(readable[None, :], logits * SCALE, LOW)
         higher = tl.maximum(top, tl.max(logits, 1))
         weight, fade = tl.exp(logits - higher[:, None]), tl.exp(top - higher)
         value = tl.load(mean_v + place, there, 0.0)
         total = total * fade + tl.sum(weight, 1)
         mixed = tl.dot(weight.to(value.dtype), value, mixed * fade[:, None], input_precision=PRECISION)
         top = higher
-    place = start + rows[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :]
-    tl.store(out + place, (mixed / total[:, None]).to(out.dtype.element_ty))
-    tl.store(norm + tl.program_id(1).to(tl.int64) * p + rows, top + tl.log(total))
+    if DENSE:
+        part = (tl.program_id(0).to(tl.int64) * tl.num_programs(1) + tl.program_id(1)) * BLOCK + tl.arange(0, BLOCK)
+        tl.store(out + part[:, None] * D + tl.arange(0, D)[None, :], mixed)
+        tl.store(norm + part, top)
+        tl.store(totals + part, total)
+    else:
+        place = start + rows[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :]
+        tl.store(out + place, _present(mixed / total[:, None], real, rows).to(out.dtype.element_ty))
+        tl.store(norm + tl.program_id(1).to(tl.int64) * p + rows, top + tl.log(total))
 
 
 @triton.jit(do_not_specialize=SIZES)
 def _query_gradient(
-    q, k, v, real, chosen, used, mean_k, mean_v, closed, of_out, norm, inner, of_q, of_mean_k, of_mean_v,
-    p, blocks, heads, slots, groups, chosen_stride, used_stride, first,
-    CAUSAL: tl.constexpr, LEVELS: tl.constexpr, BLOCK: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
+    q, k, v, real, chosen, used, mean_k, mean_v, closed, out, of_out, norm, inner, of_q, of_mean_k, of_mean_v,
+    q_row, k_row, v_row, p, blocks, heads, slots, groups, chosen_stride, used_stride, first,
+    DENSE: tl.constexpr, SHARE: tl.constexpr,
+    CAUSAL: tl.constexpr, LEVELS: tl.constexpr, BLOCK: tl.constexpr, D: tl.constexpr, SCALE: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """The gradients of one block of queries and of the means that it reads; weights are made anew from `norm`."""
+    """The gradients of one block of queries and of the means that it reads; weights are made anew from `norm`.
+
+    DENSE: as in `_forward`; parts of the gradient are float32 and are to be added up.
+    """
     i, batch, head = tl.program_id(0) + first, tl.program_id(1) // heads, tl.program_id(1) % heads
-    stride, start = heads * D, (batch.to(tl.int64) * p * heads + head) * D
+    low, high = 0, slots
+    if DENSE:
+        i, low = tl.program_id(0) % first, tl.program_id(0) // first * SHARE
+        high = tl.minimum(low + SHARE, blocks)
+    stride, first_row = heads * D, batch.to(tl.int64) * p
+    start = (first_row * heads + head) * D
+    q += first_row * q_row + head * D
+    k += first_row * k_row + head * D
+    v += first_row * v_row + head * D
+    real += first_row
     rows = i * BLOCK + tl.arange(0, BLOCK)
-    query, upstream = _tile(q + start, rows, stride, D), _tile(of_out + start, rows, stride, D)
+    query, upstream = _tile(q, rows, q_row, D), _present(_tile(of_out + start, rows, stride, D), real, rows)
     top = tl.load(norm + tl.program_id(1).to(tl.int64) * p + rows)
-    mean = tl.load(inner + tl.program_id(1).to(tl.int64) * p + rows)
+    mean = tl.sum(upstream.to(tl.float32) * _tile(out + start, rows, stride, D).to(tl.float32), 1)
+    if not DENSE or low == 0:
+        tl.store(inner + tl.program_id(1).to(tl.int64) * p + rows, mean)
     total = tl.zeros((BLOCK, D), tl.float32)
     chosen += batch.to(tl.int64) * chosen_stride + (head * blocks + i) * slots
     used += batch * used_stride + i * slots
-    for slot in range(slots):
-        if tl.load(used + slot) != 0:
-            cols = tl.load(chosen + slot).to(tl.int32) * BLOCK + tl.arange(0, BLOCK)
-            readable = (tl.load(real + batch * p + cols) != 0)[None, :]
+    for slot in range(low, high):
+        if DENSE or tl.load(used + slot) != 0:
+            cols = (slot if DENSE else tl.load(chosen + slot).to(tl.int32)) * BLOCK + tl.arange(0, BLOCK)
+            readable = (tl.load(real + cols) != 0)[None, :]
             if CAUSAL:
                 readable &= rows[:, None] >= cols[None, :]
-            key = _tile(k + start, cols, stride, D)
+            key = _tile(k, cols, k_row, D)
             logits = tl.dot(query, tl.trans(key), input_precision=PRECISION)
-            weight = tl.where(readable, tl.exp(logits - top[:, None]), 0.0)
-            of_weight = tl.dot(upstream, tl.trans(_tile(v + start, cols, stride, D)), input_precision=PRECISION)
+            weight = tl.where(readable, tl.exp(logits * SCALE - top[:, None]), 0.0)
+            of_weight = tl.dot(upstream, tl.trans(_tile(v, cols, v_row, D)), input_precision=PRECISION)
             of_logits = weight * (of_weight - mean[:, None])
             total = tl.dot(of_logits.to(key.dtype), key, total, input_precision=PRECISION)
     if LEVELS > 0:
@@ -113,7 +156,7 @@ def _query_gradient(
         there = there[:, None]
         key = tl.load(mean_k + place, there, 0.0)
         logits = tl.dot(query, tl.trans(key), input_precision=PRECISION)
-        weight = tl.where(readable[None, :], tl.exp(logits - top[:, None]), 0.0)
+        weight = tl.where(readable[None, :], tl.exp(logits * SCALE - top[:, None]), 0.0)
         of_weight = tl.dot(upstream, tl.trans(tl.load(mean_v + place, there, 0.0)), input_precision=PRECISION)
         of_logits = (weight * (of_weight - mean[:, None])).to(key.dtype)
         total = tl.dot(of_logits, key, total, input_precision=PRECISION)
@@ -121,10 +164,13 @@ def _query_gradient(
         of_value = tl.dot(tl.trans(weight.to(key.dtype)), upstream, input_precision=PRECISION)
         part = (tl.program_id(1).to(tl.int64) * blocks + i) * LEVELS + tl.arange(0, LEVELS)
         part = part[:, None] * D + tl.arange(0, D)[None, :]
-        tl.store(of_mean_k + part, of_key)
+        tl.store(of_mean_k + part, of_key * SCALE)
         tl.store(of_mean_v + part, of_value)
     place = start + rows[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :]
-    tl.store(of_q + place, total.to(of_q.dtype.element_ty))
+    if DENSE:
+        part = (tl.program_id(0).to(tl.int64) * tl.num_programs(1) + tl.program_id(1)) * BLOCK + tl.arange(0, BLOCK)
+        place = part[:, None] * D + tl.arange(0, D)[None, :]
+    tl.store(of_q + place, (total * SCALE).to(of_q.dtype.element_ty))
 
 
 @triton.jit(do_not_specialize=["blocks", "heads", "groups"])
@@ -150,46 +196,51 @@ def _mean_gradient(
 @triton.jit(do_not_specialize=LISTED)
 def _key_gradient(
     q, k, v, real, readers, edges, of_out, norm, inner, of_k, of_v,
-    p, blocks, heads, entries, readers_stride, edges_stride, first, dense, sinks,
+    q_row, k_row, v_row, p, blocks, heads, entries, readers_stride, edges_stride, first, dense, sinks,
     SINKS: tl.constexpr, SHARE: tl.constexpr,
-    CAUSAL: tl.constexpr, BLOCK: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
+    CAUSAL: tl.constexpr, BLOCK: tl.constexpr, D: tl.constexpr, SCALE: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """The gradients of one block of keys and values from the query blocks that read it.
 
-    SINKS: a global block, read by all query blocks from `dense` on (causal: from its own on); a program takes SHARE of
-    them and writes its part in float32. Otherwise the readers are listed.
+    SINKS: a global block, read by all query blocks (causal: from its own on); a program takes SHARE of them and writes
+    its part in float32. Otherwise the readers are listed, and the first `dense` blocks read it besides.
     """
     batch, head = tl.program_id(1) // heads, tl.program_id(1) % heads
-    stride, start = heads * D, (batch.to(tl.int64) * p * heads + head) * D
+    stride, first_row = heads * D, batch.to(tl.int64) * p
+    start = (first_row * heads + head) * D
+    q += first_row * q_row + head * D
+    k += first_row * k_row + head * D
+    v += first_row * v_row + head * D
+    real += first_row
     if SINKS:
         j = tl.program_id(0) % sinks
         low = tl.program_id(0) // sinks * SHARE
         high = tl.minimum(low + SHARE, blocks)
-        low = tl.maximum(low, dense)
         if CAUSAL:
             low = tl.maximum(low, j)
     else:
         j = tl.program_id(0) + first
         readers += batch.to(tl.int64) * readers_stride + head.to(tl.int64) * entries
         edges += batch * edges_stride + head * (blocks + 1)
-        low, high = tl.load(edges + j).to(tl.int32), tl.load(edges + j + 1).to(tl.int32)
+        low, high = tl.load(edges + j).to(tl.int32) - dense, tl.load(edges + j + 1).to(tl.int32)
     cols = j * BLOCK + tl.arange(0, BLOCK)
-    key, value = _tile(k + start, cols, stride, D), _tile(v + start, cols, stride, D)
-    there = (tl.load(real + batch * p + cols) != 0)[:, None]
+    key, value = _tile(k, cols, k_row, D), _tile(v, cols, v_row, D)
+    there = (tl.load(real + cols) != 0)[:, None]
     total_k, total_v = tl.zeros((BLOCK, D), tl.float32), tl.zeros((BLOCK, D), tl.float32)
     facts = tl.program_id(1).to(tl.int64) * p
     for entry in range(low, high):
         i = entry
         if not SINKS:
-            i = tl.load(readers + entry).to(tl.int32)
+            listed = entry - low >= dense
+            i = tl.where(listed, tl.load(readers + entry, listed, 0).to(tl.int32), entry - low)
         rows = i * BLOCK + tl.arange(0, BLOCK)
-        query, upstream = _tile(q + start, rows, stride, D), _tile(of_out + start, rows, stride, D)
+        query, upstream = _tile(q, rows, q_row, D), _present(_tile(of_out + start, rows, stride, D), real, rows)
         top, mean = tl.load(norm + facts + rows), tl.load(inner + facts + rows)
         readable = there
         if CAUSAL:
             readable = there & (rows[None, :] >= cols[:, None])
         logits = tl.dot(key, tl.trans(query), input_precision=PRECISION)
-        weight = tl.where(readable, tl.exp(logits - top[None, :]), 0.0)
+        weight = tl.where(readable, tl.exp(logits * SCALE - top[None, :]), 0.0)
         total_v = tl.dot(weight.to(upstream.dtype), upstream, total_v, input_precision=PRECISION)
         of_weight = tl.dot(value, tl.trans(upstream), input_precision=PRECISION)
         of_logits = weight * (of_weight - mean[None, :])
@@ -199,7 +250,7 @@ def _key_gradient(
         place = row[:, None] * D + tl.arange(0, D)[None, :]
     else:
         place = start + cols[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :]
-    tl.store(of_k + place, total_k.to(of_k.dtype.element_ty))
+    tl.store(of_k + place, (total_k * SCALE).to(of_k.dtype.element_ty))
     tl.store(of_v + place, total_v.to(of_v.dtype.element_ty))
 
 
@@ -207,17 +258,17 @@ class SparseRows(torch.autograd.Function):
     """Rows of the attention that read chosen blocks and (causal) means; see `portable.attention` for the rule.
 
     Args:
-        q, k, v: (b, p, h, d) contiguous, turned and scaled; p a multiple of the block.
+        q, k, v: (b, p, h, d), turned; p a multiple of the block. Logits are multiplied by d**-0.5.
         real: (b, p) bool.
         chosen, used: key blocks (b or 1, h, n, slots) and whether they are read (b or 1, 1, n, slots).
         mean_k, mean_v, closed: tables of means (b, groups, h, d), and whether a group has patches, (b, groups).
         block: patches of a block.
-        dense: query blocks at the start that are left at zero: they read everything, by another way.
+        dense: query blocks at the start that read everything (not causal).
         sinks: global blocks, which every block reads (causal: every block from them on).
         causal: no patch reads a later one.
 
     Returns:
-        (b, p, h, d). Sums run in float32, in a fixed order.
+        (b, p, h, d); zeros where not real. Sums run in float32, in a fixed order.
     """
 
     @staticmethod
@@ -227,15 +278,28 @@ class SparseRows(torch.autograd.Function):
         real, closed = real.to(torch.uint8).contiguous(), closed.to(torch.uint8).contiguous()
         chosen, used = chosen.to(torch.int32).contiguous(), used.to(torch.uint8).contiguous()
         mean_k, mean_v = mean_k.contiguous(), mean_v.contiguous()
-        out = torch.zeros_like(q) if dense else torch.empty_like(q)
+        q, k, v = (_by_rows(x) for x in (q, k, v))
+        out = q.new_empty(q.shape)
         norm = q.new_empty(b, h, p, dtype=torch.float32)
-        sizes = (p, blocks, h, slots, groups, *(x.stride(0) if len(x) > 1 else 0 for x in (chosen, used)), dense)
+        strides = (x.stride(0) if len(x) > 1 else 0 for x in (chosen, used))
+        sizes = (*(x.stride(1) for x in (q, k, v)), p, blocks, h, slots, groups, *strides, dense)
         levels = max(16, triton.next_power_of_2(blocks.bit_length())) if groups else 0
-        fixed = (causal, levels, block, d, _precision(q))
+        fixed = (causal, levels, block, d, d**-0.5, _precision(q))
+        lists = (q, k, v, real, chosen, used, mean_k, mean_v, closed)
         if blocks > dense:
-            _forward[blocks - dense, b * h](
-                q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm, *sizes, *fixed
+            _forward[blocks - dense, b * h](*lists, out, norm, norm, *sizes, False, SHARE, *fixed)
+        if dense:
+            shares = triton.cdiv(blocks, SHARE)
+            parts, tops, totals = (
+                q.new_empty(shares, dense, b, h, block, size, dtype=torch.float32) for size in (d, 1, 1)
             )
+            _forward[shares * dense, b * h](*lists, parts, tops, totals, *sizes, True, SHARE, *fixed)
+            top = tops.amax(0)
+            fade = torch.exp(tops - top)
+            total = (totals * fade).sum(0)  # (dense, b, h, block, 1)
+            mixed = _in_rows((parts * fade).sum(0) / total)
+            out[:, : dense * block] = mixed.masked_fill(real[:, : dense * block, None, None] == 0, 0)
+            norm[:, :, : dense * block] = _in_rows(top + total.log())[..., 0].transpose(1, 2)
         ctx.save_for_backward(q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm)
         ctx.facts = (sizes, fixed, sinks)
         return out
@@ -245,33 +309,34 @@ class SparseRows(torch.autograd.Function):
     def backward(ctx, of_out):
         q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm = ctx.saved_tensors
         sizes, fixed, sinks = ctx.facts
-        (b, p, h, d), (_, blocks, _, _, groups, *_, dense), (_, levels, block, _, _) = q.shape, sizes, fixed
-        of_out = of_out.contiguous()
-        inner = (of_out.float() * out.float()).sum(-1).transpose(1, 2).contiguous()  # (b, h, p)
-        of_q, of_k, of_v = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        (b, p, h, d), (*rows, _, blocks, _, _, groups, _, _, dense), (_, levels, block, *_) = q.shape, sizes, fixed
+        of_out, inner = of_out.contiguous(), torch.empty_like(norm)
+        of_q, of_k, of_v = (x.new_empty(x.shape) for x in (q, k, v))
         of_means = [torch.zeros_like(mean, dtype=torch.float32) for mean in (mean_k, mean_v)]
+        told = (out, of_out, norm, inner)
+        lists = (q, k, v, real, chosen, used, mean_k, mean_v, closed, *told)
+        shares = triton.cdiv(blocks, SHARE)
+        parts = [q.new_empty(b * h, blocks, levels, d, dtype=torch.float32) for _ in range(2)]
         if blocks > dense:
-            told = (of_out, norm, inner)
-            parts = [q.new_empty(b * h, blocks, levels, d, dtype=torch.float32) for _ in range(2)]
-            _query_gradient[blocks - dense, b * h](
-                q, k, v, real, chosen, used, mean_k, mean_v, closed, *told, of_q, *parts, *sizes, *fixed
-            )
-            for part, whole in zip(parts, of_means, strict=True) if groups else ():
-                _mean_gradient[groups, b * h](part, whole, blocks, h, groups, levels, SHARE, d)
-            readers, edges = _readers(chosen, used, dense)
-            strides = [x.stride(0) if len(x) > 1 else 0 for x in (readers, edges)]
-            sinks = min(sinks, blocks)
-            lists = (q, k, v, real, readers, edges, *told)
-            numbers = (p, blocks, h, readers.shape[-1], *strides, sinks, dense, sinks)
-            if blocks > sinks:
-                _key_gradient[blocks - sinks, b * h](*lists, of_k, of_v, *numbers, False, SHARE, fixed[0], *fixed[2:])
-            if sinks:
-                shares = triton.cdiv(blocks, SHARE)
-                parts = [q.new_empty(shares, sinks, b, h, block, d, dtype=torch.float32) for _ in range(2)]
-                _key_gradient[shares * sinks, b * h](*lists, *parts, *numbers, True, SHARE, fixed[0], *fixed[2:])
-                for found, part in zip((of_k, of_v), parts, strict=True):
-                    whole = part.sum(0).permute(1, 0, 3, 2, 4).flatten(1, 2)  # (b, sinks * block, h, d)
-                    found[:, : sinks * block] = whole.to(found.dtype)
+            _query_gradient[blocks - dense, b * h](*lists, of_q, *parts, *sizes, False, SHARE, *fixed)
+        for part, whole in zip(parts, of_means, strict=True) if groups else ():
+            _mean_gradient[groups, b * h](part, whole, blocks, h, groups, levels, SHARE, d)
+        if dense:
+            part = q.new_empty(shares, dense, b, h, block, d, dtype=torch.float32)
+            _query_gradient[shares * dense, b * h](*lists, part, *parts, *sizes, True, SHARE, *fixed)
+            of_q[:, : dense * block] = _in_rows(part.sum(0))
+        readers, edges = _readers(chosen, used, dense)
+        strides = [x.stride(0) if len(x) > 1 else 0 for x in (readers, edges)]
+        sinks = min(sinks, blocks)
+        lists = (q, k, v, real, readers, edges, *told[1:])
+        numbers = (*rows, p, blocks, h, readers.shape[-1], *strides, sinks, dense, sinks)
+        if blocks > sinks:
+            _key_gradient[blocks - sinks, b * h](*lists, of_k, of_v, *numbers, False, SHARE, fixed[0], *fixed[2:])
+        if sinks:
+            parts = [q.new_empty(shares, sinks, b, h, block, d, dtype=torch.float32) for _ in range(2)]
+            _key_gradient[shares * sinks, b * h](*lists, *parts, *numbers, True, SHARE, fixed[0], *fixed[2:])
+            for found, part in zip((of_k, of_v), parts, strict=True):
+                found[:, : sinks * block] = _in_rows(part.sum(0))
         of_means = (whole.to(k.dtype) for whole in of_means)
         return of_q, of_k, of_v, None, None, None, *of_means, None, None, None, None, None
 
@@ -288,6 +353,17 @@ def _readers(chosen: torch.Tensor, used: torch.Tensor, dense: int) -> tuple[torc
     bounds = torch.arange(blocks + 1, dtype=key.dtype, device=key.device).expand(*key.shape[:2], -1).contiguous()
     edges = torch.searchsorted(key, bounds)
     return (order // slots).int().contiguous(), edges.int().contiguous()
+
+
+def _in_rows(x: torch.Tensor) -> torch.Tensor:
+    """Lay blocks as rows lie: (n, b, h, block, d) -> (b, n * block, h, d)."""
+    return x.permute(1, 0, 3, 2, 4).flatten(1, 2)
+
+
+def _by_rows(x: torch.Tensor) -> torch.Tensor:
+    """Return x (b, p, h, d) as it lies if its rows of h * d numbers lie at equal distances, else a copy that does."""
+    row = x.stride(1)
+    return x if x.stride() == (x.shape[1] * row, row, x.shape[3], 1) else x.contiguous()
 
 
 def _precision(x: torch.Tensor) -> str:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from genomelm.nn import rotary
 from genomelm.nn.bigbird.pattern import BlockPattern, summary_levels
-from genomelm.nn.positions import rotate
+from genomelm.nn.positions import rotate, turn_of
 
 TRITON = importlib.util.find_spec("triton") is not None
 TILES = (16, 32, 64, 128)
@@ -48,30 +48,35 @@ def attention(
     Returns:
         (b, p, h, d); zeros where not present. A real patch reads itself, so no other row is empty.
     """
-    _, p, h, d = query.shape
+    _, p, _, d = query.shape
     blocks = -(-p // block)
-    both = torch.cat([query * d**-0.5, key], 2)
-    both = rotate(both, places, rotary_base) if turn is None else rotary.turned(both, *turn)
+    by_kernel = path_of(query, block) == "triton"
+    if not by_kernel:  # the kernel does it itself
+        query = query * d**-0.5
+    if rotary_base is not None and turn is None:
+        turn = turn_of(places, d // 2, rotary_base)
+    turned = (query, key) if turn is None else tuple(rotary.turned(x, *turn) for x in (query, key))
     if extra := blocks * block - p:
-        both, key, value = (F.pad(x, (0, 0, 0, 0, 0, extra)) for x in (both, key, value))
+        *turned, key, value = (F.pad(x, (0, 0, 0, 0, 0, extra)) for x in (*turned, key, value))
         places, present = F.pad(places, (0, extra)), F.pad(present, (0, extra))
-    turned = both.split(h, 2)
     real = present.unflatten(1, (blocks, block))  # (b, n, block)
     counts = (real.any(-1) * torch.arange(1, blocks + 1, device=real.device)).amax(-1)
     chosen, used = pattern.key_blocks(blocks, counts)  # (b or 1, h, n, slots)
     chosen, used = chosen[..., :blocks], used[..., :blocks]  # a short record has no use for the other slots
     dense = min(pattern.sinks, blocks) if pattern.bidirectional else 0
     grouped = (key, value, places, present, block, rotary_base)
-    if path_of(query, block) == "triton":
+    if by_kernel:
+        from genomelm.nn.bigbird.kernel import SparseRows
+
         tables = _no_tables(key, present) if pattern.bidirectional else _group_tables(*grouped)
-        mixed = _by_kernel(*turned, value, present, chosen, used, tables, pattern, block, dense)
+        sizes = (block, dense, pattern.sinks, not pattern.bidirectional)
+        return SparseRows.apply(*turned, value, present, chosen, used, *tables, *sizes)[:, :p]
+    q, k, v = (_blocked(x, block) for x in (*turned, value))  # (b, h, n, block, d)
+    if pattern.bidirectional:
+        mixed = _both_ways(q, k, v, real, chosen, used, dense)
     else:
-        q, k, v = (_blocked(x, block) for x in (*turned, value))  # (b, h, n, block, d)
-        if pattern.bidirectional:
-            mixed = _both_ways(q, k, v, real, chosen, used, dense)
-        else:
-            mixed = _causal(q, k, v, real, chosen, used, _group_means(*grouped))
-        mixed = mixed.flatten(2, 3).transpose(1, 2)  # (b, p, h, d)
+        mixed = _causal(q, k, v, real, chosen, used, _group_means(*grouped))
+    mixed = mixed.flatten(2, 3).transpose(1, 2)  # (b, p, h, d)
     return mixed.masked_fill(~present[..., None, None], 0)[:, :p]
 
 
@@ -79,35 +84,6 @@ def path_of(query: torch.Tensor, block: int) -> str:
     """Return which form attends: "triton" on CUDA where Triton is installed and takes the sizes, else "torch"."""
     fits = query.is_cuda and query.dtype in (torch.float32, torch.bfloat16, torch.float16)
     return "triton" if fits and TRITON and block in TILES and query.shape[-1] in TILES else "torch"
-
-
-def _by_kernel(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    present: torch.Tensor,
-    chosen: torch.Tensor,
-    used: torch.Tensor,
-    tables: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    pattern: BlockPattern,
-    block: int,
-    dense: int,
-) -> torch.Tensor:
-    """Sparse rows by the kernel, the first `dense` blocks by the library's attention: (b, p, h, d).
-
-    The library adds up the latter's gradient in no fixed order unless `torch.use_deterministic_algorithms` asks for it.
-    """
-    from genomelm.nn.bigbird.kernel import SparseRows
-
-    q, k, v = (x.contiguous() for x in (q, k, v))
-    sizes = (block, dense, pattern.sinks, not pattern.bidirectional)
-    mixed = SparseRows.apply(q, k, v, present, chosen, used, *tables, *sizes)
-    if not dense:
-        return mixed
-    rows, keys, values = (x.transpose(1, 2) for x in (q[:, : dense * block], k, v))
-    readable = present | ~present.any(1, keepdim=True)  # a record without patches would have no numbers
-    whole = F.scaled_dot_product_attention(rows, keys, values, readable[:, None, None], scale=1.0)
-    return torch.cat([whole.transpose(1, 2), mixed[:, dense * block :]], 1)
 
 
 def _blocked(x: torch.Tensor, block: int) -> torch.Tensor:
