@@ -60,7 +60,8 @@ class CNNStream:
         """Run the layers on one byte's embedding (b, d)."""
         for layer, weight, tape, reach in zip(self._layers, self._weights, self._tapes, self._reaches, strict=True):
             tape.write(layer.norm(x), reach)
-            x = F.gelu(F.linear(tape.newest(reach + 1).transpose(0, 1).flatten(1), weight, layer.conv.bias))
+            x = F.linear(tape.newest(reach + 1).transpose(0, 1).flatten(1), weight, layer.conv.bias)
+            x = x * torch.special.ndtr(x)  # GELU, whose own call costs several times as much at one row
         return x
 
     def _several(self, x: torch.Tensor) -> torch.Tensor:

@@ -249,5 +249,5 @@ def draw_letters(
         ids = letters[chosen]
         yield ids
         if step + 1 < uniform.shape[1]:
-            marks = np.stack([follower.extend(ids[[row]]) for row, follower in enumerate(followers)])
-            reader.take(ids[:, None], marks)
+            marks = [follower.extend(ids[row : row + 1]) for row, follower in enumerate(followers)]
+            reader.take(ids[:, None], np.concatenate(marks)[:, None])

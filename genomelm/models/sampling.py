@@ -81,10 +81,8 @@ def draw(p: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     Returns:
         int64 (n,), never a letter of probability 0.
     """
-    total = np.cumsum(p, 1)
-    chosen = (total <= uniform[:, None] * total[:, -1:]).sum(1)
-    last = p.shape[1] - 1 - (p[:, ::-1] > 0).argmax(1)  # rounding must not pass it
-    return np.minimum(chosen, last)
+    total = p.cumsum(1)
+    return (total <= uniform[:, None] * total[:, -1:]).sum(1)  # u < 1 times the sum rounds below the sum
 
 
 class SeenKmers:

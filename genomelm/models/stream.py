@@ -1,8 +1,8 @@
 """A causal model that reads its sequences piece by piece: the same states as of one pass over all bytes.
 
-What is kept of the bytes so far: the last ones (k-mer tables), the last rows of every local convolution, the byte
-states of the open patch, the backbone's state after the last closed patch, and keys and values of the newest patches,
-as many as a byte reads.
+What is kept of the bytes so far: the last ones (k-mer tables), what they add to the next outputs of every local
+convolution, the byte states of the open patch, the backbone's state after the last closed patch, and keys and values
+of the newest patches, as many as a byte reads.
 """
 
 import copy
@@ -20,6 +20,7 @@ from genomelm.models.next_byte import NextByte
 from genomelm.models.shell import ByteLatentShell
 from genomelm.models.state import put, repeated, select, tensors
 from genomelm.nn.held import Chosen
+from genomelm.nn.pending import Pending
 from genomelm.nn.rows import Rows
 from genomelm.nn.tape import Tape
 from genomelm.seq.alphabet import PAD
@@ -59,15 +60,16 @@ class Stream:
         width, new = model.config.shell["local_width"], shell.norm.weight.new_zeros
         self._place = 0  # bytes so far, in every row
         self._tail = np.full((1, shell.memory), PAD)
-        self._local = [Tape(layer.conv.initial_state(1).transpose(0, 1)) for layer in (*shell.encoder, *shell.decoder)]
+        self._local = [Pending(layer.conv) for layer in (*shell.encoder, *shell.decoder)]
         self._split = len(shell.encoder)
         self._properties = 0 if shell.structure is None else shell.structure.table.shape[-1]
         self._open, self._open_lengths = Tape(new(0, 1, width + self._properties)), np.zeros(1, np.int64)
         self._backbone = shell.backbone.initial_state(1)
+        self._rates = {}  # see `Rows`
         # Keys and values (2, b, h, 1 + window, d / h) of the null patch and the newest patches, the newest at the
         # right; how many of them there are; and what is added to the logits of those that there are not.
         null = self._keys(reading.null, torch.zeros(1, 1, dtype=torch.int64, device=model.device))
-        self._pairs = F.pad(null.permute(2, 0, 3, 1, 4), (0, 0, 0, reading.window))
+        self._keep(F.pad(null.permute(2, 0, 3, 1, 4), (0, 0, 0, reading.window)))
         self._known = np.zeros(1, np.int64)
         self._unknown = self._masked()
         self._last = new(1, width)
@@ -78,11 +80,10 @@ class Stream:
         other = copy.copy(self)
         for name in ("_tail", "_open_lengths", "_known"):
             setattr(other, name, getattr(self, name).repeat(count, 0))
-        reaches = [layer.reach for layer in self._next.layers]
-        other._local = [tape.repeat(count, reach) for tape, reach in zip(self._local, reaches, strict=True)]
+        other._local = [part.repeat(count) for part in self._local]
         other._open = self._open.repeat(count, int(self._open_lengths[0]))
         other._backbone = repeated(self._backbone, count)
-        other._pairs = self._pairs.repeat(1, count, 1, 1, 1)
+        other._keep(self._pairs.repeat(1, count, 1, 1, 1))
         other._unknown, other._last = other._masked(), self._last.repeat(count, 1)
         return other
 
@@ -93,7 +94,7 @@ class Stream:
     @property
     def nbytes(self) -> int:
         """Bytes of what is kept of the sequences."""
-        kept = [self._pairs, *tensors(self._backbone)]
+        kept = [self._pairs, *self._readable, *tensors(self._backbone)]
         return sum(part.nbytes for part in (*kept, *self._local, self._open))
 
     def take(self, ids: np.ndarray, marks: np.ndarray) -> torch.Tensor:
@@ -107,14 +108,14 @@ class Stream:
             (b, k, d) byte states, as the model's hidden_states.
         """
         window = np.concatenate([self._tail, ids], 1)
-        x = self._one(window, marks[:, 0]) if ids.shape[1] == 1 else self._several(window, marks)
+        x = self._one(window, marks[:, 0])[:, None] if ids.shape[1] == 1 else self._several(window, marks)
         self._tail = window[:, ids.shape[1] :]
         self._place += ids.shape[1]
         self._last = x[:, -1]
         return x
 
     def _one(self, window: np.ndarray, closes: np.ndarray) -> torch.Tensor:
-        """Read one byte, the last of a window (b, memory + 1): (b, 1, d)."""
+        """Read one byte, the last of a window (b, memory + 1): (b, d)."""
         step, place = self._next, self._place
         x = step.embed(window, self._open_lengths, place)
         for number in range(self._split):
@@ -124,10 +125,10 @@ class Stream:
         self._open_lengths = self._open_lengths + 1
         if closes.any():
             self._close(closes)
-        x = step.read(x, place, self._pairs, self._unknown)
+        x = step.read(x, place, self._readable, self._unknown)
         for number in range(self._split, len(self._local)):
             x = step.mix(number, x, self._local[number])
-        return step.finish(x)[:, None]
+        return step.finish(x)
 
     def _close(self, closes: np.ndarray) -> None:
         """Hand the open patches of the rows that `closes` (b,) names to the backbone, all their bytes being read."""
@@ -138,16 +139,21 @@ class Stream:
         chosen = Chosen(rows, self._next.tensor(rows))
         held = held if every else held[:, chosen.index]
         pooled = self._next.pool(held, lengths)[:, None]
-        geometry = Rows(self._next.tensor(self._place + 1 - lengths[:, None]), self._next.tensor(lengths[:, None]))
+        places = self._next.tensor(self._place + 1 - lengths[:, None])
+        geometry = Rows(places, self._next.tensor(lengths[:, None]), rates=self._rates)
         before = self._backbone if every else select(self._backbone, chosen)
         states, after = self.model.shell.backbone.extend(pooled, geometry, before)
         self._backbone = after if every else put(self._backbone, chosen, after)
-        new = self._keys(states, geometry.places).permute(2, 0, 3, 1, 4)  # (2, r, h, 1, d / h)
+        new = self._next.pairs(states[:, 0], geometry.places[:, 0])
         pairs = self._pairs if every else self._pairs[:, chosen.index]
         pairs = torch.cat([pairs[:, :, :, :1], pairs[:, :, :, 2:], new], 3)
-        self._pairs = pairs if every else self._pairs.index_copy(1, chosen.index, pairs)
+        self._keep(pairs if every else self._pairs.index_copy(1, chosen.index, pairs))
         self._open_lengths[rows] = 0
         self._know(self._known + closes)
+
+    def _keep(self, pairs: torch.Tensor) -> None:
+        """Keep keys and values (2, b, h, 1 + window, d / h), and what a single byte reads of them."""
+        self._pairs, self._readable = pairs, self._next.readable(pairs)
 
     def _know(self, patches: np.ndarray) -> None:
         """Note how many patches (b,) there are."""
@@ -157,21 +163,21 @@ class Stream:
             self._unknown = self._masked()
 
     def _masked(self) -> torch.Tensor:
-        """Return what is added to the logits of each key, (b * h, 1 + window, 1): minus infinity if there is none."""
+        """Return what is added to the logits of each key, (b * h, 1, 1 + window): minus infinity if there is none."""
         reading = self.model.shell.reading
         there = np.arange(reading.window, -1, -1) < self._known[:, None]
         there[:, 0] = True  # the null patch; those known are at the right
         bias = np.where(there, np.float32(0), np.float32(-np.inf))
-        return self._next.tensor(bias.repeat(reading.heads, 0)[..., None]).to(self._pairs.dtype)
+        return self._next.tensor(bias.repeat(reading.heads, 0)[:, None]).to(self._pairs.dtype)
 
     def _several(self, window: np.ndarray, marks: np.ndarray) -> torch.Tensor:
         """Read bytes (b, k), the last of a window (b, memory + k), as one pass does: (b, k, d)."""
         shell = self.model.shell
         x, values = self._embedded(window, marks)
-        x = self._mixed(shell.encoder, x, range(self._split))
+        x = self._mixed(shell.encoder, x, self._local[: self._split])
         newest = self._known[:, None] + np.cumsum(marks, 1) - 1
         x = x + self._read(x, self._closed(x if values is None else torch.cat([x, values], -1), marks), newest)
-        return shell.norm(self._mixed(shell.decoder, x, range(self._split, len(self._local))))
+        return shell.norm(self._mixed(shell.decoder, x, self._local[self._split :]))
 
     def _embedded(self, window: np.ndarray, marks: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the byte embedding (b, k, d), and each byte's physical properties where the model reads them."""
@@ -185,11 +191,9 @@ class Stream:
         values = None if shell.structure is None else shell.structure.values(shell.weights(ids))[:, memory:]
         return x[:, memory:], values
 
-    def _mixed(self, layers: nn.ModuleList, x: torch.Tensor, tapes: Sequence[int]) -> torch.Tensor:
-        for layer, number in zip(layers, tapes, strict=True):
-            before = self._local[number].newest(layer.conv.reach).transpose(0, 1)
-            x, state = layer.extend(x, before)
-            self._local[number] = Tape(state.transpose(0, 1))
+    def _mixed(self, layers: nn.ModuleList, x: torch.Tensor, local: Sequence[Pending]) -> torch.Tensor:
+        for layer, part in zip(layers, local, strict=True):
+            x = layer.joined(x, part.extend(layer.widened(x)))
         return x
 
     def _closed(self, x: torch.Tensor, marks: np.ndarray) -> torch.Tensor:
@@ -212,7 +216,7 @@ class Stream:
         order = np.minimum(columns + window - self._known[:, None], len(columns) - 1)
         from_left = _columns(found, self._next.tensor(order))
         newest = _columns(found, self._next.tensor(closed[:, None] + np.arange(window)))
-        self._pairs = torch.cat([self._pairs[:, :, :, :1], newest.permute(2, 0, 3, 1, 4)], 3)
+        self._keep(torch.cat([self._pairs[:, :, :, :1], newest.permute(2, 0, 3, 1, 4)], 3))
         self._know(self._known + closed)
         self._open_lengths = np.where(closed > 0, marks[:, ::-1].argmax(1), self._open_lengths + marks.shape[1])
         self._open = Tape(held[:, held.shape[1] - int(self._open_lengths.max()) :].transpose(0, 1))

@@ -28,11 +28,14 @@ class History(Held):
 
     Attributes:
         count: (b,) int64, rows of each sequence.
+        longest: rows of the longest sequence.
+        is_even: whether the sequences are equally long.
     """
 
     def __init__(self, storage: _Storage, which: np.ndarray, index: torch.Tensor | None, count: np.ndarray) -> None:
         self._storage, self._which, self._index = storage, which, index  # index None: all, in order
-        self.count = count
+        self.count, self.longest = count, int(count.max())
+        self.is_even = bool((count == self.longest).all())
 
     @classmethod
     def empty(cls, *likes: torch.Tensor) -> "History":
@@ -41,26 +44,14 @@ class History(Held):
         batch = len(likes[0])
         return cls(_Storage(parts, np.zeros(batch, np.int64)), np.arange(batch), None, np.zeros(batch, np.int64))
 
-    @property
-    def longest(self) -> int:
-        """Rows of the longest sequence."""
-        return int(self.count.max())
-
-    @property
-    def is_even(self) -> bool:
-        """Whether the sequences are equally long."""
-        return bool((self.count == self.count[0]).all())
-
     def written(self, *new: torch.Tensor) -> "History":
         """Return the history with the rows (b, k, ...) of each kind behind it; several only where it is even."""
         k, storage = new[0].shape[1], self._with_room(self.longest + new[0].shape[1])
         assert k == 1 or self.is_even, "several rows are written behind sequences that are not equally long"
+        which = self._rows()
+        at = slice(self.longest, self.longest + k) if self.is_even else self._tensor(self.count)
         for part, rows in zip(storage.parts, new, strict=True):
-            if self.is_even:
-                at = slice(self.longest, self.longest + k)
-                part[self._rows(), at] = rows.to(part.dtype)
-            else:
-                part[self._rows(), self._tensor(self.count)] = rows[:, 0].to(part.dtype)
+            part[which, at] = (rows if self.is_even else rows[:, 0]).to(part.dtype)
         count = self.count + k
         storage.filled[self._which] = count
         return History(storage, self._which, self._index, count)

@@ -48,7 +48,7 @@ def rotate(x: torch.Tensor, coordinates: torch.Tensor, base: float | None) -> to
 
 def turn_of(coordinates: torch.Tensor, count: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Return cosine and sine (..., count) float32 of the rotary angles at coordinates (...,) int64."""
-    angle = _angles(coordinates, count, base)
+    angle = angles(coordinates, rates(count, base, coordinates.device))
     return angle.cos(), angle.sin()
 
 
@@ -63,11 +63,15 @@ def sinusoids(coordinates: torch.Tensor, width: int, base: float) -> torch.Tenso
     Returns:
         (..., d) float32.
     """
-    angle = _angles(coordinates, width // 2, base)
+    angle = angles(coordinates, rates(width // 2, base, coordinates.device))
     return torch.cat([angle.sin(), angle.cos()], -1)
 
 
-def _angles(coordinates: torch.Tensor, count: int, base: float) -> torch.Tensor:
-    """Return each coordinate's angle at each of `count` rates: (..., count) float32, reduced in float64."""
-    rate = base ** (-torch.arange(count, dtype=torch.float64, device=coordinates.device) / count)
+def rates(count: int, base: float, device: torch.device) -> torch.Tensor:
+    """Return what rotary angles grow by a base: (count,) float64, radians."""
+    return base ** (-torch.arange(count, dtype=torch.float64, device=device) / count)
+
+
+def angles(coordinates: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
+    """Return each coordinate's angle at each of the rates: (..., count) float32, reduced in float64."""
     return torch.remainder(coordinates[..., None].double() * rate, 2 * math.pi).float()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from genomelm.nn.positions import turn_of
+from genomelm.nn.positions import angles, rates
 
 LEAST = 16
 """Rows of the smallest bucket."""
@@ -18,17 +18,22 @@ class Rows:
         places: (b, p) int64, base coordinate of each patch's first byte, from its record's start.
         lengths: (b, p) int64, bases of each patch; 0 past a row's last patch.
         losses: auxiliary losses (scalars) that operators add on the way, for training.
+        rates: rotary rates that were worked out so far; rows that follow one another may share them.
     """
 
     places: torch.Tensor
     lengths: torch.Tensor
     losses: list[torch.Tensor] = field(default_factory=list)
+    rates: dict[tuple[int, float], torch.Tensor] = field(default_factory=dict)
     _turns: dict[tuple[int, float], tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict, init=False)
 
     def turn(self, count: int, base: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Return cosine and sine (b, p, count) of the rotary angles of `places`; all operators share them."""
         if (count, base) not in self._turns:
-            self._turns[count, base] = turn_of(self.places, count, base)
+            if (count, base) not in self.rates:
+                self.rates[count, base] = rates(count, base, self.places.device)
+            angle = angles(self.places, self.rates[count, base])
+            self._turns[count, base] = angle.cos(), angle.sin()
         return self._turns[count, base]
 
     @property

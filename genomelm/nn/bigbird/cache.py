@@ -64,21 +64,20 @@ def _one(
     storage, block = state.storage, state.storage.key.shape[3]
     _refresh(state, pattern, rotary_base)
     now, count = storage.now, state.count + 1
-    rows, last = state.rows(), torch.from_numpy(state.count).to(query.device)
+    rows, last = slice(None), int(count[0]) - 1
+    if state.index is not None or (state.count != last).any():
+        rows, last = state.rows(), torch.from_numpy(state.count).to(query.device)
     for stored, new in ((storage.key, key), (storage.value, both[..., d:])):
         stored.flatten(2, 3)[rows, :, last] = new.to(stored.dtype)
-    now.unread[rows, last % block] = 0
-    chosen = state.of(now.near).flatten()
-    near, near_values = (x.view(-1, block * d).index_select(0, chosen) for x in (storage.key, storage.value))
-    logits = query.reshape(b * h, d, 1)
-    of_near = near.view(b * h, -1, d).to(query.dtype) @ logits
-    of_far = state.of(now.key).flatten(0, 1).to(query.dtype) @ logits
-    bias = torch.cat([state.of(now.unread), state.of(now.none)], 1)[:, None]
-    logits = torch.cat([of_near, of_far], 1).view(b, h, -1)
-    weight = weights_of(logits, both.dtype, bias).flatten(0, 1)[:, None]
-    on_near, on_far = weight.split([of_near.shape[1], of_far.shape[1]], -1)
-    y = on_near @ near_values.view(b * h, -1, d).to(both.dtype)
-    y = y + on_far @ state.of(now.value).flatten(0, 1).to(both.dtype)
+    now.bias[rows, last % block] = 0
+    chosen, query = state.of(now.near).flatten(), query.reshape(b * h, 1, d)
+    near = (x.view(-1, block * d).index_select(0, chosen).view(b * h, -1, d) for x in (storage.key, storage.value))
+    far = (state.of(x).flatten(0, 1) for x in (now.key, now.value))
+    keys, values = ([x.to(both.dtype) for x in parts] for parts in zip(near, far, strict=True))
+    logits = torch.cat([torch.bmm(query, x.transpose(1, 2)) for x in keys], 2).view(b, h, -1)
+    weight = weights_of(logits, both.dtype, state.of(now.bias)[:, None]).view(b * h, 1, -1)
+    on_near, on_far = weight.split([x.shape[1] for x in values], 2)
+    y = torch.baddbmm(torch.bmm(on_near, values[0]), on_far, values[1])
     open_sum, open_place = state.open_sum + both.to(state.open_sum.dtype), state.open_place + places
     for row in np.flatnonzero(count % block == 0):
         end = int(count[row]) // block
@@ -95,9 +94,8 @@ def _refresh(state: BigBirdState, pattern: BlockPattern, rotary_base: float | No
     if storage.now is None:
         means = storage.key.new_zeros(sequences, h, levels, d)
         near = torch.zeros(sequences, h, pattern.slots, dtype=torch.int64, device=device)
-        unread = torch.full((sequences, pattern.slots * block), -torch.inf, device=device)
-        none = torch.full((sequences, levels), -torch.inf, device=device)
-        storage.now = Reads(np.full(sequences, -1), near, unread, means, means.clone(), none)
+        bias = torch.full((sequences, pattern.slots * block + levels), -torch.inf, device=device)
+        storage.now = Reads(np.full(sequences, -1), near, means, means.clone(), bias)
     now, at = storage.now, state.count // block
     for row in np.flatnonzero(now.block[state.which] != at):
         place, i = int(state.which[row]), int(at[row])
@@ -105,14 +103,15 @@ def _refresh(state: BigBirdState, pattern: BlockPattern, rotary_base: float | No
         chosen, used = (x[0] for x in pattern.key_blocks(i + 1, ones, i))  # (h, 1, slots), (1, 1, slots)
         heads = place * h + torch.arange(h, device=device)[:, None]
         now.near[place] = heads * room + chosen[:, 0]
-        unread = torch.full_like(now.unread[place], -torch.inf).view(-1, block)
-        unread.masked_fill_(used[0, 0, :, None], 0)
-        unread[0] = torch.where(torch.arange(block, device=device) < int(state.count[row]) % block, 0.0, -torch.inf)
-        now.unread[place] = unread.flatten()
+        now.bias[place] = -torch.inf
+        near, far = now.bias[place].split([pattern.slots * block, levels])
+        near = near.view(-1, block)
+        near[0, : int(state.count[row]) % block] = 0
+        near[1:].masked_fill_(used[0, 0, 1:, None], 0)
         key, value, closed = _read_groups(state.alone(row), i, i, rotary_base)
         found = key.shape[3]
         now.key[place, :, :found], now.value[place, :, :found] = key[0, :, 0], value[0, :, 0]
-        now.none[place, :found] = torch.where(closed[0, 0], 0.0, -torch.inf)
+        far[:found].masked_fill_(closed[0, 0], 0)
         now.block[place] = i
 
 

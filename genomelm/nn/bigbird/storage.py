@@ -47,17 +47,16 @@ class Reads:
     Attributes:
         block: (s,) int64, that block; -1 where nothing is known.
         near: (s, h, slots) int64, the blocks read, counted through all sequences and heads of the storage.
-        unread: (s, slots * block) float32, 0, and minus infinity for rows that are not (yet) to be read.
         key, value: (s, h, levels, d), means of closed groups; keys are turned.
-        none: (s, levels) float32, minus infinity where there is no group.
+        bias: (s, slots * block + levels) float32, 0, and minus infinity for rows that are not (yet) to be read, and
+            where there is no group.
     """
 
     block: np.ndarray
     near: torch.Tensor
-    unread: torch.Tensor
     key: torch.Tensor
     value: torch.Tensor
-    none: torch.Tensor
+    bias: torch.Tensor
 
 
 class BigBirdState(Held):

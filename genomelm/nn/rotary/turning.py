@@ -18,7 +18,7 @@ def turned(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.T
     Returns:
         (..., h, d), same dtype.
     """
-    return Turning.apply(x, cosine, sine)
+    return Turning.apply(x, cosine, sine) if torch.is_grad_enabled() else _turn(x, cosine, sine)
 
 
 class Turning(torch.autograd.Function):
@@ -27,19 +27,23 @@ class Turning(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, cosine, sine):
         ctx.save_for_backward(cosine, sine)
-        if path_of(x, cosine) == "triton":
-            from genomelm.nn.rotary import kernel
-
-            return kernel.turn(x, cosine, sine)
-        half = x.shape[-1] // 2
-        cosine, sine = cosine[..., None, :], sine[..., None, :]
-        first, second = x[..., :half], x[..., half:]
-        return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1).to(x.dtype)
+        return _turn(x, cosine, sine)
 
     @staticmethod
     def backward(ctx, gradient):
         cosine, sine = ctx.saved_tensors
         return Turning.apply(gradient, cosine, -sine), None, None
+
+
+def _turn(x: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+    if path_of(x, cosine) == "triton":
+        from genomelm.nn.rotary import kernel
+
+        return kernel.turn(x, cosine, sine)
+    half = x.shape[-1] // 2
+    cosine, sine = cosine[..., None, :], sine[..., None, :]
+    first, second = x[..., :half], x[..., half:]
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1).to(x.dtype)
 
 
 def path_of(x: torch.Tensor, cosine: torch.Tensor) -> str:
