@@ -134,7 +134,7 @@ def _works(device: torch.device, convolved: int, mixed: int) -> Iterator[Work]:
     for dtype, tolerance in ((torch.float32, 1e-4), (torch.bfloat16, 0.1)):
         rough = signal.detach().to(dtype)
         told = (*modal.parameters(),)
-        form = modal_path(rough)
+        form = modal_path(rough, len(modal.amplitude))
         yield Work("long convolution, modal", convolved, (rough,), by_poles, poles_summed, told, tolerance, form)
 
     operator = S5Operator(width, width, mixed).to(device)

@@ -13,13 +13,18 @@ BASE = 4096.0
 
 
 def drawn(patches: int, width: int, heads: int = 2) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor]:
-    """Return query, key, value, a gradient (3, p, h, d), places, present (3, p): a whole, a padded, an empty row."""
+    """Return query, key, value, a gradient (3, p, h, d), places, present (3, p): a whole, a padded, an empty row.
+
+    Values lie in rows of three times their width, as the operator hands them in; queries and keys do not.
+    """
     torch.manual_seed(patches)
     places = torch.randint(1, 20, (3, patches)).cumsum(1)
     present = torch.ones(3, patches, dtype=torch.bool)
     present[1, (patches + 1) // 2 :] = False
     present[2] = False
-    return [torch.randn(3, patches, heads, width) for _ in range(4)], places, present
+    query, key, upstream = (torch.randn(3, patches, heads, width) for _ in range(3))
+    value = torch.randn(3, patches, 3, heads, width)[:, :, 2]
+    return [query, key, value, upstream], places, present
 
 
 def both(form, parts, places, present, pattern, block):
@@ -80,3 +85,13 @@ def test_gradients_are_the_same_each_time(bidirectional: bool) -> None:
     parts, places, present = [part.cuda() for part in parts], places.cuda(), present.cuda()
     first, second = (both(portable.attention, parts, places, present, pattern, 32) for _ in range(2))
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def test_there_may_be_more_records_than_a_grid_has_rows() -> None:
+    pattern = BlockPattern(2, 1, 0, 3, 2, 2, True)
+    parts = [torch.randn(35_000, 20, 2, 16, device="cuda") for _ in range(4)]
+    places = torch.arange(20, device="cuda").expand(35_000, -1)
+    found = both(portable.attention, parts, places, places >= 0, pattern, 16)
+    wanted = both(portable.attention, [part[-2:] for part in parts], places[-2:], places[-2:] >= 0, pattern, 16)
+    for ours, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(ours[-2:], theirs, atol=2e-5, rtol=2e-5)

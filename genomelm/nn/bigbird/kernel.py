@@ -1,9 +1,10 @@
-"""The sparse rows of BigBird attention in Triton, for CUDA: key blocks are read where they lie, nothing is gathered."""
+"""BigBird attention in Triton, for CUDA: key blocks are read where they lie, nothing is gathered.
 
-import torch
+Programs lie in a grid (records * heads, blocks or their shares): only its first axis may be long.
+"""
+
 import triton
 import triton.language as tl
-from torch.autograd.function import once_differentiable
 
 SIZES = ["p", "blocks", "heads", "slots", "groups", "chosen_stride", "used_stride", "first"]
 LISTED = ["p", "blocks", "heads", "entries", "readers_stride", "edges_stride", "first", "dense", "sinks"]
@@ -37,7 +38,7 @@ def _group_rows(i, blocks, LEVELS: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=SIZES)
-def _forward(
+def attend(
     q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm, totals,
     q_row, k_row, v_row, p, blocks, heads, slots, groups, chosen_stride, used_stride, first,
     DENSE: tl.constexpr, SHARE: tl.constexpr,
@@ -49,10 +50,10 @@ def _forward(
     DENSE: one of the `first` blocks, which read all blocks; a program takes SHARE of them and writes what is to be
     joined: the sum of weighted values, the largest logit and the sum of weights. Otherwise the key blocks are chosen.
     """
-    i, batch, head = tl.program_id(0) + first, tl.program_id(1) // heads, tl.program_id(1) % heads
+    i, batch, head = tl.program_id(1) + first, tl.program_id(0) // heads, tl.program_id(0) % heads
     low, high = 0, slots
     if DENSE:
-        i, low = tl.program_id(0) % first, tl.program_id(0) // first * SHARE
+        i, low = tl.program_id(1) % first, tl.program_id(1) // first * SHARE
         high = tl.minimum(low + SHARE, blocks)
     stride, first_row = heads * D, batch.to(tl.int64) * p
     start = (first_row * heads + head) * D
@@ -95,18 +96,18 @@ def _forward(
         mixed = tl.dot(weight.to(value.dtype), value, mixed * fade[:, None], input_precision=PRECISION)
         top = higher
     if DENSE:
-        part = (tl.program_id(0).to(tl.int64) * tl.num_programs(1) + tl.program_id(1)) * BLOCK + tl.arange(0, BLOCK)
+        part = (tl.program_id(1).to(tl.int64) * tl.num_programs(0) + tl.program_id(0)) * BLOCK + tl.arange(0, BLOCK)
         tl.store(out + part[:, None] * D + tl.arange(0, D)[None, :], mixed)
         tl.store(norm + part, top)
         tl.store(totals + part, total)
     else:
         place = start + rows[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :]
         tl.store(out + place, _present(mixed / total[:, None], real, rows).to(out.dtype.element_ty))
-        tl.store(norm + tl.program_id(1).to(tl.int64) * p + rows, top + tl.log(total))
+        tl.store(norm + tl.program_id(0).to(tl.int64) * p + rows, top + tl.log(total))
 
 
 @triton.jit(do_not_specialize=SIZES)
-def _query_gradient(
+def query_gradient(
     q, k, v, real, chosen, used, mean_k, mean_v, closed, out, of_out, norm, inner, of_q, of_mean_k, of_mean_v,
     q_row, k_row, v_row, p, blocks, heads, slots, groups, chosen_stride, used_stride, first,
     DENSE: tl.constexpr, SHARE: tl.constexpr,
@@ -115,12 +116,12 @@ def _query_gradient(
 ):  # fmt: skip
     """The gradients of one block of queries and of the means that it reads; weights are made anew from `norm`.
 
-    DENSE: as in `_forward`; parts of the gradient are float32 and are to be added up.
+    DENSE: as in `attend`; parts of the gradient are float32 and are to be added up.
     """
-    i, batch, head = tl.program_id(0) + first, tl.program_id(1) // heads, tl.program_id(1) % heads
+    i, batch, head = tl.program_id(1) + first, tl.program_id(0) // heads, tl.program_id(0) % heads
     low, high = 0, slots
     if DENSE:
-        i, low = tl.program_id(0) % first, tl.program_id(0) // first * SHARE
+        i, low = tl.program_id(1) % first, tl.program_id(1) // first * SHARE
         high = tl.minimum(low + SHARE, blocks)
     stride, first_row = heads * D, batch.to(tl.int64) * p
     start = (first_row * heads + head) * D
@@ -130,10 +131,10 @@ def _query_gradient(
     real += first_row
     rows = i * BLOCK + tl.arange(0, BLOCK)
     query, upstream = _tile(q, rows, q_row, D), _present(_tile(of_out + start, rows, stride, D), real, rows)
-    top = tl.load(norm + tl.program_id(1).to(tl.int64) * p + rows)
+    top = tl.load(norm + tl.program_id(0).to(tl.int64) * p + rows)
     mean = tl.sum(upstream.to(tl.float32) * _tile(out + start, rows, stride, D).to(tl.float32), 1)
     if not DENSE or low == 0:
-        tl.store(inner + tl.program_id(1).to(tl.int64) * p + rows, mean)
+        tl.store(inner + tl.program_id(0).to(tl.int64) * p + rows, mean)
     total = tl.zeros((BLOCK, D), tl.float32)
     chosen += batch.to(tl.int64) * chosen_stride + (head * blocks + i) * slots
     used += batch * used_stride + i * slots
@@ -162,23 +163,23 @@ def _query_gradient(
         total = tl.dot(of_logits, key, total, input_precision=PRECISION)
         of_key = tl.dot(tl.trans(of_logits), query, input_precision=PRECISION)
         of_value = tl.dot(tl.trans(weight.to(key.dtype)), upstream, input_precision=PRECISION)
-        part = (tl.program_id(1).to(tl.int64) * blocks + i) * LEVELS + tl.arange(0, LEVELS)
+        part = (tl.program_id(0).to(tl.int64) * blocks + i) * LEVELS + tl.arange(0, LEVELS)
         part = part[:, None] * D + tl.arange(0, D)[None, :]
         tl.store(of_mean_k + part, of_key * SCALE)
         tl.store(of_mean_v + part, of_value)
     place = start + rows[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :]
     if DENSE:
-        part = (tl.program_id(0).to(tl.int64) * tl.num_programs(1) + tl.program_id(1)) * BLOCK + tl.arange(0, BLOCK)
+        part = (tl.program_id(1).to(tl.int64) * tl.num_programs(0) + tl.program_id(0)) * BLOCK + tl.arange(0, BLOCK)
         place = part[:, None] * D + tl.arange(0, D)[None, :]
     tl.store(of_q + place, (total * SCALE).to(of_q.dtype.element_ty))
 
 
 @triton.jit(do_not_specialize=["blocks", "heads", "groups"])
-def _mean_gradient(
+def mean_gradient(
     parts, out, blocks, heads, groups, LEVELS: tl.constexpr, TILE: tl.constexpr, D: tl.constexpr
 ):  # fmt: skip
     """Add up what the blocks that read a mean have for it; they lie side by side."""
-    level, group = 1, tl.program_id(0)
+    level, group = 1, tl.program_id(1)
     for other in tl.static_range(1, LEVELS):
         beyond = (level == other) & (group >= (blocks - 1) >> other)
         group = tl.where(beyond, group - ((blocks - 1) >> other), group)
@@ -187,14 +188,14 @@ def _mean_gradient(
     total = tl.zeros((D,), tl.float32)
     for begin in range(low, high, TILE):
         i = begin + tl.arange(0, TILE)
-        row = (tl.program_id(1).to(tl.int64) * blocks + i) * LEVELS + level - 1
+        row = (tl.program_id(0).to(tl.int64) * blocks + i) * LEVELS + level - 1
         total += tl.sum(tl.load(parts + row[:, None] * D + tl.arange(0, D)[None, :], (i < high)[:, None], 0.0), 0)
-    batch, head = tl.program_id(1) // heads, tl.program_id(1) % heads
-    tl.store(out + ((batch.to(tl.int64) * groups + tl.program_id(0)) * heads + head) * D + tl.arange(0, D), total)
+    batch, head = tl.program_id(0) // heads, tl.program_id(0) % heads
+    tl.store(out + ((batch.to(tl.int64) * groups + tl.program_id(1)) * heads + head) * D + tl.arange(0, D), total)
 
 
 @triton.jit(do_not_specialize=LISTED)
-def _key_gradient(
+def key_gradient(
     q, k, v, real, readers, edges, of_out, norm, inner, of_k, of_v,
     q_row, k_row, v_row, p, blocks, heads, entries, readers_stride, edges_stride, first, dense, sinks,
     SINKS: tl.constexpr, SHARE: tl.constexpr,
@@ -205,7 +206,7 @@ def _key_gradient(
     SINKS: a global block, read by all query blocks (causal: from its own on); a program takes SHARE of them and writes
     its part in float32. Otherwise the readers are listed, and the first `dense` blocks read it besides.
     """
-    batch, head = tl.program_id(1) // heads, tl.program_id(1) % heads
+    batch, head = tl.program_id(0) // heads, tl.program_id(0) % heads
     stride, first_row = heads * D, batch.to(tl.int64) * p
     start = (first_row * heads + head) * D
     q += first_row * q_row + head * D
@@ -213,13 +214,13 @@ def _key_gradient(
     v += first_row * v_row + head * D
     real += first_row
     if SINKS:
-        j = tl.program_id(0) % sinks
-        low = tl.program_id(0) // sinks * SHARE
+        j = tl.program_id(1) % sinks
+        low = tl.program_id(1) // sinks * SHARE
         high = tl.minimum(low + SHARE, blocks)
         if CAUSAL:
             low = tl.maximum(low, j)
     else:
-        j = tl.program_id(0) + first
+        j = tl.program_id(1) + first
         readers += batch.to(tl.int64) * readers_stride + head.to(tl.int64) * entries
         edges += batch * edges_stride + head * (blocks + 1)
         low, high = tl.load(edges + j).to(tl.int32) - dense, tl.load(edges + j + 1).to(tl.int32)
@@ -227,7 +228,7 @@ def _key_gradient(
     key, value = _tile(k, cols, k_row, D), _tile(v, cols, v_row, D)
     there = (tl.load(real + cols) != 0)[:, None]
     total_k, total_v = tl.zeros((BLOCK, D), tl.float32), tl.zeros((BLOCK, D), tl.float32)
-    facts = tl.program_id(1).to(tl.int64) * p
+    facts = tl.program_id(0).to(tl.int64) * p
     for entry in range(low, high):
         i = entry
         if not SINKS:
@@ -246,126 +247,9 @@ def _key_gradient(
         of_logits = weight * (of_weight - mean[None, :])
         total_k = tl.dot(of_logits.to(query.dtype), query, total_k, input_precision=PRECISION)
     if SINKS:
-        row = (tl.program_id(0).to(tl.int64) * tl.num_programs(1) + tl.program_id(1)) * BLOCK + tl.arange(0, BLOCK)
+        row = (tl.program_id(1).to(tl.int64) * tl.num_programs(0) + tl.program_id(0)) * BLOCK + tl.arange(0, BLOCK)
         place = row[:, None] * D + tl.arange(0, D)[None, :]
     else:
         place = start + cols[:, None].to(tl.int64) * stride + tl.arange(0, D)[None, :]
     tl.store(of_k + place, (total_k * SCALE).to(of_k.dtype.element_ty))
     tl.store(of_v + place, total_v.to(of_v.dtype.element_ty))
-
-
-class SparseRows(torch.autograd.Function):
-    """Rows of the attention that read chosen blocks and (causal) means; see `portable.attention` for the rule.
-
-    Args:
-        q, k, v: (b, p, h, d), turned; p a multiple of the block. Logits are multiplied by d**-0.5.
-        real: (b, p) bool.
-        chosen, used: key blocks (b or 1, h, n, slots) and whether they are read (b or 1, 1, n, slots).
-        mean_k, mean_v, closed: tables of means (b, groups, h, d), and whether a group has patches, (b, groups).
-        block: patches of a block.
-        dense: query blocks at the start that read everything (not causal).
-        sinks: global blocks, which every block reads (causal: every block from them on).
-        causal: no patch reads a later one.
-
-    Returns:
-        (b, p, h, d); zeros where not real. Sums run in float32, in a fixed order.
-    """
-
-    @staticmethod
-    def forward(ctx, q, k, v, real, chosen, used, mean_k, mean_v, closed, block, dense, sinks, causal):
-        b, p, h, d = q.shape
-        blocks, slots, groups = p // block, chosen.shape[-1], closed.shape[-1]
-        real, closed = real.to(torch.uint8).contiguous(), closed.to(torch.uint8).contiguous()
-        chosen, used = chosen.to(torch.int32).contiguous(), used.to(torch.uint8).contiguous()
-        mean_k, mean_v = mean_k.contiguous(), mean_v.contiguous()
-        q, k, v = (_by_rows(x) for x in (q, k, v))
-        out = q.new_empty(q.shape)
-        norm = q.new_empty(b, h, p, dtype=torch.float32)
-        strides = (x.stride(0) if len(x) > 1 else 0 for x in (chosen, used))
-        sizes = (*(x.stride(1) for x in (q, k, v)), p, blocks, h, slots, groups, *strides, dense)
-        levels = max(16, triton.next_power_of_2(blocks.bit_length())) if groups else 0
-        fixed = (causal, levels, block, d, d**-0.5, _precision(q))
-        lists = (q, k, v, real, chosen, used, mean_k, mean_v, closed)
-        if blocks > dense:
-            _forward[blocks - dense, b * h](*lists, out, norm, norm, *sizes, False, SHARE, *fixed)
-        if dense:
-            shares = triton.cdiv(blocks, SHARE)
-            parts, tops, totals = (
-                q.new_empty(shares, dense, b, h, block, size, dtype=torch.float32) for size in (d, 1, 1)
-            )
-            _forward[shares * dense, b * h](*lists, parts, tops, totals, *sizes, True, SHARE, *fixed)
-            top = tops.amax(0)
-            fade = torch.exp(tops - top)
-            total = (totals * fade).sum(0)  # (dense, b, h, block, 1)
-            mixed = _in_rows((parts * fade).sum(0) / total)
-            out[:, : dense * block] = mixed.masked_fill(real[:, : dense * block, None, None] == 0, 0)
-            norm[:, :, : dense * block] = _in_rows(top + total.log())[..., 0].transpose(1, 2)
-        ctx.save_for_backward(q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm)
-        ctx.facts = (sizes, fixed, sinks)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, of_out):
-        q, k, v, real, chosen, used, mean_k, mean_v, closed, out, norm = ctx.saved_tensors
-        sizes, fixed, sinks = ctx.facts
-        (b, p, h, d), (*rows, _, blocks, _, _, groups, _, _, dense), (_, levels, block, *_) = q.shape, sizes, fixed
-        of_out, inner = of_out.contiguous(), torch.empty_like(norm)
-        of_q, of_k, of_v = (x.new_empty(x.shape) for x in (q, k, v))
-        of_means = [torch.zeros_like(mean, dtype=torch.float32) for mean in (mean_k, mean_v)]
-        told = (out, of_out, norm, inner)
-        lists = (q, k, v, real, chosen, used, mean_k, mean_v, closed, *told)
-        shares = triton.cdiv(blocks, SHARE)
-        parts = [q.new_empty(b * h, blocks, levels, d, dtype=torch.float32) for _ in range(2)]
-        if blocks > dense:
-            _query_gradient[blocks - dense, b * h](*lists, of_q, *parts, *sizes, False, SHARE, *fixed)
-        for part, whole in zip(parts, of_means, strict=True) if groups else ():
-            _mean_gradient[groups, b * h](part, whole, blocks, h, groups, levels, SHARE, d)
-        if dense:
-            part = q.new_empty(shares, dense, b, h, block, d, dtype=torch.float32)
-            _query_gradient[shares * dense, b * h](*lists, part, *parts, *sizes, True, SHARE, *fixed)
-            of_q[:, : dense * block] = _in_rows(part.sum(0))
-        readers, edges = _readers(chosen, used, dense)
-        strides = [x.stride(0) if len(x) > 1 else 0 for x in (readers, edges)]
-        sinks = min(sinks, blocks)
-        lists = (q, k, v, real, readers, edges, *told[1:])
-        numbers = (*rows, p, blocks, h, readers.shape[-1], *strides, sinks, dense, sinks)
-        if blocks > sinks:
-            _key_gradient[blocks - sinks, b * h](*lists, of_k, of_v, *numbers, False, SHARE, fixed[0], *fixed[2:])
-        if sinks:
-            parts = [q.new_empty(shares, sinks, b, h, block, d, dtype=torch.float32) for _ in range(2)]
-            _key_gradient[shares * sinks, b * h](*lists, *parts, *numbers, True, SHARE, fixed[0], *fixed[2:])
-            for found, part in zip((of_k, of_v), parts, strict=True):
-                found[:, : sinks * block] = _in_rows(part.sum(0))
-        of_means = (whole.to(k.dtype) for whole in of_means)
-        return of_q, of_k, of_v, None, None, None, *of_means, None, None, None, None, None
-
-
-def _readers(chosen: torch.Tensor, used: torch.Tensor, dense: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return, for each key block, the query blocks that read it: (b or 1, h, n * slots) and where each list begins.
-
-    Query blocks below `dense` are in no list. The lists lie one after another, those of unread slots past the last.
-    """
-    _, _, blocks, slots = chosen.shape
-    counted = used & (torch.arange(blocks, device=used.device) >= dense)[:, None]
-    key = torch.where(counted.bool(), chosen, blocks).flatten(2)  # (b or 1, h, n * slots)
-    key, order = key.sort(stable=True)
-    bounds = torch.arange(blocks + 1, dtype=key.dtype, device=key.device).expand(*key.shape[:2], -1).contiguous()
-    edges = torch.searchsorted(key, bounds)
-    return (order // slots).int().contiguous(), edges.int().contiguous()
-
-
-def _in_rows(x: torch.Tensor) -> torch.Tensor:
-    """Lay blocks as rows lie: (n, b, h, block, d) -> (b, n * block, h, d)."""
-    return x.permute(1, 0, 3, 2, 4).flatten(1, 2)
-
-
-def _by_rows(x: torch.Tensor) -> torch.Tensor:
-    """Return x (b, p, h, d) as it lies if its rows of h * d numbers lie at equal distances, else a copy that does."""
-    row = x.stride(1)
-    return x if x.stride() == (x.shape[1] * row, row, x.shape[3], 1) else x.contiguous()
-
-
-def _precision(x: torch.Tensor) -> str:
-    """Products of float32 keep all their digits."""
-    return "ieee" if x.dtype == torch.float32 else "tf32"

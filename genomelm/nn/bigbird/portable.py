@@ -50,8 +50,8 @@ def attention(
     """
     _, p, _, d = query.shape
     blocks = -(-p // block)
-    by_kernel = path_of(query, block) == "triton"
-    if not by_kernel:  # the kernel does it itself
+    fused = path_of(query, block) == "triton"
+    if not fused:  # the kernel does it itself
         query = query * d**-0.5
     if rotary_base is not None and turn is None:
         turn = turn_of(places, d // 2, rotary_base)
@@ -65,12 +65,12 @@ def attention(
     chosen, used = chosen[..., :blocks], used[..., :blocks]  # a short record has no use for the other slots
     dense = min(pattern.sinks, blocks) if pattern.bidirectional else 0
     grouped = (key, value, places, present, block, rotary_base)
-    if by_kernel:
-        from genomelm.nn.bigbird.kernel import SparseRows
+    if fused:
+        from genomelm.nn.bigbird.by_kernel import Attention
 
         tables = _no_tables(key, present) if pattern.bidirectional else _group_tables(*grouped)
         sizes = (block, dense, pattern.sinks, not pattern.bidirectional)
-        return SparseRows.apply(*turned, value, present, chosen, used, *tables, *sizes)[:, :p]
+        return Attention.apply(*turned, value, present, chosen, used, *tables, *sizes)[:, :p]
     q, k, v = (_blocked(x, block) for x in (*turned, value))  # (b, h, n, block, d)
     if pattern.bidirectional:
         mixed = _both_ways(q, k, v, real, chosen, used, dense)

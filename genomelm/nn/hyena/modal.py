@@ -12,6 +12,8 @@ from torch import nn
 from genomelm.nn.frames import frames
 
 TRITON = importlib.util.find_spec("triton") is not None
+MOST_POLES = 32
+"""Of the kernel, which holds a channel's poles in the registers of one thread."""
 CHUNK = 64
 """Rows of a chunk in plain torch."""
 GROUP = 16
@@ -69,7 +71,7 @@ def modal_conv(
     """
     with torch.autocast(signal.device.type, enabled=False):
         rates, amplitudes = rates.float(), amplitudes.float()
-        if path_of(signal) == "triton":
+        if path_of(signal, len(rates)) == "triton":
             from genomelm.nn.hyena.modal_kernel import Modal
 
             return Modal.apply(signal, rates, amplitudes, lag_zero, reverse)
@@ -96,16 +98,19 @@ def modal_extend(
     with torch.autocast(signal.device.type, enabled=False):
         rates, amplitudes = rates.float(), amplitudes.float()
         # The kernel's gradient knows no states; nobody trains through them.
-        if path_of(signal) == "triton" and not (torch.is_grad_enabled() and any(x.requires_grad for x in given)):
+        if path_of(signal, len(rates)) == "triton" and not (
+            torch.is_grad_enabled() and any(x.requires_grad for x in given)
+        ):
             from genomelm.nn.hyena.modal_kernel import continued
 
             return continued(signal, rates, amplitudes, state)
         return by_chunks(signal, rates, amplitudes, state)
 
 
-def path_of(signal: torch.Tensor) -> str:
-    """Return which form convolves: "triton" on CUDA where Triton is installed (not in float64), else "chunks"."""
-    fits = signal.is_cuda and signal.dtype in (torch.float32, torch.bfloat16, torch.float16)
+def path_of(signal: torch.Tensor, poles: int) -> str:
+    """Return which form convolves: "triton" on CUDA where Triton is installed (not in float64 nor for more than
+    MOST_POLES), else "chunks"."""
+    fits = signal.is_cuda and poles <= MOST_POLES and signal.dtype in (torch.float32, torch.bfloat16, torch.float16)
     return "triton" if fits and TRITON else "chunks"
 
 

@@ -17,7 +17,7 @@ ROWS, CHANNELS = 16, 32
 """Tile that a program holds, a channel a thread."""
 
 
-SIZES = ["length", "width"]
+SIZES = ["length", "width", "count"]
 """Arguments that are not compiled in. Were the width known to be a multiple of 16, Triton would read several channels a
 thread and then shuffle them to the threads that need them, which takes longer than reading one by one."""
 
@@ -39,12 +39,12 @@ def _offsets(first, length, width, c, REVERSE: tl.constexpr, ROWS: tl.constexpr)
 
 @triton.jit(do_not_specialize=SIZES)
 def _ends(
-    x, loss, out, slopes, length, width, poles,
+    x, loss, out, slopes, length, width, poles, count,
     SLOPES: tl.constexpr, REVERSE: tl.constexpr, POLES: tl.constexpr, CHUNK: tl.constexpr, ROWS: tl.constexpr,
     CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """The poles' sums, and their slopes by the rate, at the end of each chunk: out[batch, chunk, pole, c]."""
-    chunk, batch = tl.program_id(0), tl.program_id(2).to(tl.int64)
+    chunk, batch = tl.program_id(0) % count, (tl.program_id(0) // count).to(tl.int64)
     c, pole, rows = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS), tl.arange(0, POLES), tl.arange(0, ROWS)
     own, known = pole[:, None] * width + c[None, :], (pole < poles)[:, None] & (c < width)[None, :]
     lost = tl.load(loss + own, known, 1.0)
@@ -57,7 +57,7 @@ def _ends(
             if SLOPES:
                 q = (q - s) - lost * (q - s)
             s = (s - lost * s) + _row(tile, rows, row)[None, :]
-    end = (batch * tl.num_programs(0) + chunk) * poles * width + own
+    end = (batch * count + chunk) * poles * width + own
     tl.store(out + end, s, known)
     if SLOPES:
         tl.store(slopes + end, q, known)
@@ -69,8 +69,8 @@ def _pass_on(
     FIRST: tl.constexpr, SLOPES: tl.constexpr, CHUNK: tl.constexpr, ROWS: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """Turn sums at the ends of chunks that begin with zeros into those before each chunk: sums[batch, chunk, lane]."""
-    batch = tl.program_id(1).to(tl.int64)
-    lane, rows = tl.program_id(0) * LANES + tl.arange(0, LANES), tl.arange(0, ROWS)
+    batch = tl.program_id(0).to(tl.int64)
+    lane, rows = tl.program_id(1) * LANES + tl.arange(0, LANES), tl.arange(0, ROWS)
     inside = lane < lanes
     share = tl.load(kept + lane, inside, 0.0)  # exp(-rate * CHUNK)
     s, q = tl.zeros((LANES,), tl.float32), tl.zeros((LANES,), tl.float32)
@@ -97,16 +97,16 @@ def _pass_on(
 
 @triton.jit(do_not_specialize=SIZES)
 def _outputs(
-    x, loss, amplitude, before, y, length, width, poles,
+    x, loss, amplitude, before, y, length, width, poles, count,
     LAG_ZERO: tl.constexpr, REVERSE: tl.constexpr, POLES: tl.constexpr, CHUNK: tl.constexpr, ROWS: tl.constexpr,
     CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """y[t, c] = sum over poles of amplitude * s[t], without x[t]'s own share where lag 0 is left out."""
-    chunk, batch = tl.program_id(0), tl.program_id(2).to(tl.int64)
+    chunk, batch = tl.program_id(0) % count, (tl.program_id(0) // count).to(tl.int64)
     c, pole, rows = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS), tl.arange(0, POLES), tl.arange(0, ROWS)
     own, known = pole[:, None] * width + c[None, :], (pole < poles)[:, None] & (c < width)[None, :]
     lost, weight = tl.load(loss + own, known, 1.0), tl.load(amplitude + own, known, 0.0)
-    s = tl.load(before + (batch * tl.num_programs(0) + chunk) * poles * width + own, known, 0.0)
+    s = tl.load(before + (batch * count + chunk) * poles * width + own, known, 0.0)
     x += batch * length * width
     y += batch * length * width
     for first in range(0, CHUNK, ROWS):
@@ -124,16 +124,16 @@ def _outputs(
 
 @triton.jit(do_not_specialize=SIZES)
 def _filter_gradient(
-    x, upstream, loss, before, slopes, out, length, width, poles,
+    x, upstream, loss, before, slopes, out, length, width, poles, count,
     LAG_ZERO: tl.constexpr, REVERSE: tl.constexpr, POLES: tl.constexpr, CHUNK: tl.constexpr, ROWS: tl.constexpr,
     CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """A chunk's sums over t of upstream[t] s[t] and of upstream[t] ds[t]/drate: out[batch, chunk, 2, pole, c]."""
-    chunk, batch = tl.program_id(0), tl.program_id(2).to(tl.int64)
+    chunk, batch = tl.program_id(0) % count, (tl.program_id(0) // count).to(tl.int64)
     c, pole, rows = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS), tl.arange(0, POLES), tl.arange(0, ROWS)
     own, known = pole[:, None] * width + c[None, :], (pole < poles)[:, None] & (c < width)[None, :]
     lost = tl.load(loss + own, known, 1.0)
-    begun = (batch * tl.num_programs(0) + chunk) * poles * width + own
+    begun = (batch * count + chunk) * poles * width + own
     s, q = tl.load(before + begun, known, 0.0), tl.load(slopes + begun, known, 0.0)
     of_amplitude, of_rate = tl.zeros((POLES, CHANNELS), tl.float32), tl.zeros((POLES, CHANNELS), tl.float32)
     x += batch * length * width
@@ -152,7 +152,7 @@ def _filter_gradient(
             of_rate += wanted * q
             if not LAG_ZERO:
                 s += _row(tile, rows, row)[None, :]
-    end = (batch * tl.num_programs(0) + chunk) * 2 * poles * width + own
+    end = (batch * count + chunk) * 2 * poles * width + own
     tl.store(out + end, of_amplitude, known)
     tl.store(out + end + poles * width, of_rate, known)
 
@@ -205,10 +205,9 @@ def convolve(
     signal, amplitudes = signal.contiguous(), amplitudes.contiguous()
     b, p, d = signal.shape
     loss, (before,), chunk = _sums(signal, rates, first, reverse, 1)
-    y = torch.empty_like(signal)
-    poles = len(rates)
-    _outputs[triton.cdiv(p, chunk), triton.cdiv(d, CHANNELS), b](
-        signal, loss, amplitudes, before, y, p, d, poles,
+    y, poles, count = torch.empty_like(signal), len(rates), before.shape[1]
+    _outputs[b * count, triton.cdiv(d, CHANNELS)](
+        signal, loss, amplitudes, before, y, p, d, poles, count,
         lag_zero, reverse, triton.next_power_of_2(poles), chunk, ROWS, CHANNELS, num_warps=1,
     )  # fmt: skip
     return y, before
@@ -219,14 +218,14 @@ def continued(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Convolve rows that follow others, as `modal.modal_extend`; without gradients."""
     y, before = convolve(signal, rates, amplitudes, state.transpose(1, 2), True, False)
-    rest = signal[:, (before.shape[1] - 1) * chunk_of(signal.shape[1]) :].float()  # (b, k, d) of the last chunk
+    rest = signal[:, (before.shape[1] - 1) * _chunk_of(signal.shape[1]) :].float()  # (b, k, d) of the last chunk
     lag = torch.arange(rest.shape[1] - 1, -1, -1, device=signal.device)[:, None, None]
-    after = before[:, -1] * torch.exp(-rates * rest.shape[1])
-    after += (torch.exp(-rates * lag) * rest[:, :, None]).sum(1)
+    after = torch.einsum("bkd,kmd->bmd", rest, torch.exp(-rates * lag))
+    after += before[:, -1] * torch.exp(-rates * rest.shape[1])
     return y, after.transpose(1, 2).contiguous()
 
 
-def chunk_of(length: int) -> int:
+def _chunk_of(length: int) -> int:
     """Return the rows of a chunk of a text of so many rows."""
     return LONG if length >= FEWEST else SHORT
 
@@ -239,17 +238,18 @@ def _sums(
     The first kind is the poles' sums, the second their slopes by the rate.
     """
     b, p, d = signal.shape
-    poles, chunk = len(rates), chunk_of(p)
+    poles, chunk = len(rates), _chunk_of(p)
     count = triton.cdiv(p, chunk)
     loss, kept = -torch.expm1(-rates).contiguous(), torch.exp(-chunk * rates).contiguous()
     sums = rates.new_empty(kinds, b, count, poles, d)
-    _ends[count, triton.cdiv(d, CHANNELS), b](
-        signal, loss, sums[0], sums[-1], p, d, poles,
+    slopes = sums[1] if kinds > 1 else loss  # which is not touched then
+    _ends[b * count, triton.cdiv(d, CHANNELS)](
+        signal, loss, sums[0], slopes, p, d, poles, count,
         kinds > 1, reverse, triton.next_power_of_2(poles), chunk, ROWS, CHANNELS, num_warps=1,
     )  # fmt: skip
     lanes = poles * d
-    _pass_on[triton.cdiv(lanes, CHANNELS), b](
-        sums[0], sums[-1], loss if first is None else first.contiguous(), kept, count, lanes,
+    _pass_on[b, triton.cdiv(lanes, CHANNELS)](
+        sums[0], slopes, loss if first is None else first.contiguous(), kept, count, lanes,
         first is not None, kinds > 1, chunk, ROWS, CHANNELS, num_warps=1,
     )  # fmt: skip
     return loss, sums, chunk
@@ -264,8 +264,8 @@ def _filter_gradients(
     loss, (before, slopes), chunk = _sums(signal, rates, None, reverse, 2)
     count, poles = before.shape[1], len(rates)
     out = rates.new_empty(b, count, 2, poles, d)
-    _filter_gradient[count, triton.cdiv(d, CHANNELS), b](
-        signal, upstream, loss, before, slopes, out, p, d, poles,
+    _filter_gradient[b * count, triton.cdiv(d, CHANNELS)](
+        signal, upstream, loss, before, slopes, out, p, d, poles, count,
         lag_zero, reverse, triton.next_power_of_2(poles), chunk, ROWS, CHANNELS, num_warps=1,
     )  # fmt: skip
     return out.sum((0, 1))
