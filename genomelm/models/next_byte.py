@@ -213,7 +213,9 @@ class _Norm:
     """
 
     def __init__(self, norm: RMSNorm) -> None:
-        d, eps = len(norm.weight), torch.finfo(norm.weight.dtype).eps if norm.eps is None else norm.eps
+        d, eps = len(norm.weight), norm.eps
+        if eps is None:  # as torch has it, which works rougher dtypes out in float32
+            eps = torch.finfo(torch.promote_types(norm.weight.dtype, torch.float32)).eps
         self.weight, self._across = norm.weight * d**0.5, norm.weight.new_tensor((d * eps) ** 0.5)
 
     def scaled(self, x: torch.Tensor) -> torch.Tensor:

@@ -30,9 +30,9 @@ class Tape:
         self._store[self._end].copy_(row)
         self._end += 1
 
-    def newest(self, count: int, step: int = 1) -> torch.Tensor:
-        """Return a view of the newest `count` rows, every `step`-th from the oldest of them on: (n, b, ...)."""
-        return self._store[self._end - count : self._end : step]
+    def newest(self, count: int) -> torch.Tensor:
+        """Return a view of the newest `count` rows: (count, b, ...)."""
+        return self._store[self._end - count : self._end]
 
     def repeat(self, count: int, keep: int) -> "Tape":
         """Return a tape of `count` sequences that begin as the newest `keep` rows of this one's only sequence do."""

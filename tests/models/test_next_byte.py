@@ -1,4 +1,4 @@
-"""The parts that single further bytes are read by, where they are worked out in another way than in one pass."""
+"""The norm that single further bytes are read by, which is worked out in another way than in one pass."""
 
 import pytest
 import torch

@@ -14,7 +14,6 @@ def test_the_newest_rows_are_those_of_all_rows(keep: int) -> None:
     for end in range(keep, len(rows)):
         tape.write(rows[end], keep)
         assert torch.equal(tape.newest(keep + 1), rows[end - keep : end + 1])
-        assert torch.equal(tape.newest(keep + 1, 2), rows[end - keep : end + 1 : 2])
     assert tape.nbytes == before
 
 

@@ -15,13 +15,13 @@ def _factor(decay, turn, at, there):
 
 
 @triton.jit
-def _scan_rows(x, decay, turn, y, p, b, TILE: tl.constexpr, STAGES: tl.constexpr):
+def _scan_rows(x, decay, turn, y, p, b, TILE: tl.constexpr):
     """y[t] = exp(z[t]) y[t-1] + x[t]."""
     state, record = tl.program_id(0).to(tl.int64) // b, tl.program_id(0).to(tl.int64) % b
     first = 2 * state * b + record
     real, imaginary, exponents = first * p, (first + b) * p, tl.program_id(0).to(tl.int64) * p
     last_r, last_i = tl.full((), 0.0, tl.float64), tl.full((), 0.0, tl.float64)
-    for step in tl.range(0, tl.cdiv(p, TILE), num_stages=STAGES):
+    for step in range(tl.cdiv(p, TILE)):
         low = step * TILE
         rows = low + tl.arange(0, TILE)
         there = rows < p
@@ -37,7 +37,7 @@ def _scan_rows(x, decay, turn, y, p, b, TILE: tl.constexpr, STAGES: tl.constexpr
 
 @triton.jit
 def _gradient_rows(
-    g, x, states, decay, turn, of_x, of_decay, of_turn, p, b, TILE: tl.constexpr, STAGES: tl.constexpr
+    g, x, states, decay, turn, of_x, of_decay, of_turn, p, b, TILE: tl.constexpr
 ):  # fmt: skip
     """The gradients of `_scan_rows`, from the last row on."""
     state, record = tl.program_id(0).to(tl.int64) // b, tl.program_id(0).to(tl.int64) % b
@@ -45,7 +45,7 @@ def _gradient_rows(
     real, imaginary, exponents = first * p, (first + b) * p, tl.program_id(0).to(tl.int64) * p
     last_r, last_i = tl.full((), 0.0, tl.float64), tl.full((), 0.0, tl.float64)
     tiles = tl.cdiv(p, TILE)
-    for step in tl.range(0, tiles, num_stages=STAGES):
+    for step in range(tiles):
         low = (tiles - 1 - step) * TILE
         rows = low + tl.arange(0, TILE)
         there = rows < p

@@ -14,7 +14,6 @@ TILE = 2048
 SMALLEST = 128
 WARPS = 8
 """Of a whole tile."""
-STAGES = 1
 
 
 @triton.jit
@@ -38,7 +37,7 @@ def walked(xr, xi, fr, fi, handed_r, handed_i, enters, leaves, REVERSE: tl.const
 def _scan(
     x, decay, turn, carry, y, last, p, b,
     REVERSE: tl.constexpr, STRICT: tl.constexpr, CARRY: tl.constexpr, LAST: tl.constexpr,
-    TILE: tl.constexpr, STAGES: tl.constexpr,
+    TILE: tl.constexpr,
 ):  # fmt: skip
     """y[t] = exp(z) y[t-1] + x[t], or of y[t+1]; STRICT: without x[t] itself."""
     state, record = tl.program_id(0).to(tl.int64) // b, tl.program_id(0).to(tl.int64) % b
@@ -53,7 +52,7 @@ def _scan(
     last_r, last_i = handed_r, handed_i
     fr, fi = tl.zeros((TILE,), tl.float64) + ar, tl.zeros((TILE,), tl.float64) + ai
     tiles = tl.cdiv(p, TILE)
-    for step in tl.range(0, tiles, num_stages=STAGES):
+    for step in range(tiles):
         low = (tiles - 1 - step) * TILE if REVERSE else step * TILE
         high = tl.minimum(low + TILE, p) - 1
         rows = low + tl.arange(0, TILE)
@@ -76,7 +75,7 @@ def _scan(
 def _gradient(
     g, x, decay, turn, of_last, more, of_x, of_exponent, p, b,
     REVERSE: tl.constexpr, MORE: tl.constexpr,
-    TILE: tl.constexpr, STAGES: tl.constexpr,
+    TILE: tl.constexpr,
 ):  # fmt: skip
     """The gradients of the scan that ran the other way than this one does.
 
@@ -96,7 +95,7 @@ def _gradient(
     fr, fi = tl.zeros((TILE,), tl.float64) + ar, tl.zeros((TILE,), tl.float64) + ai
     along, across = tl.zeros((TILE,), tl.float64), tl.zeros((TILE,), tl.float64)
     tiles = tl.cdiv(p, TILE)
-    for step in tl.range(0, tiles, num_stages=STAGES):
+    for step in range(tiles):
         low = (tiles - 1 - step) * TILE if REVERSE else step * TILE
         high = tl.minimum(low + TILE, p) - 1
         rows = low + tl.arange(0, TILE)
@@ -217,4 +216,4 @@ def launch(kernel, rows: torch.Tensor, b: int, tensors: tuple, flags: tuple[bool
     """Run one program for each state of each record; rows: (2n, b p)."""
     n, p = len(rows) // 2, rows.shape[1] // b
     tile = min(TILE, max(SMALLEST, triton.next_power_of_2(p)))
-    kernel[(n * b,)](*tensors, p, b, *flags, tile, STAGES, num_warps=max(1, tile * WARPS // TILE))
+    kernel[(n * b,)](*tensors, p, b, *flags, tile, num_warps=max(1, tile * WARPS // TILE))
