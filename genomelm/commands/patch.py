@@ -1,6 +1,8 @@
 """`genomelm patch`: cut a genome into patches and store the boundaries, with what they look like."""
 
+import logging
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +12,13 @@ if TYPE_CHECKING:
     from genomelm.commands.patch_inputs import Inputs
     from genomelm.patching.patcher import Patcher
     from genomelm.patching.store import PatchStore
+    from genomelm.seq.interval import Interval
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 22
+FAR = 1.25
+"""Ratio of the mean patches inside and outside the training region from which it is told."""
 
 
 def patch(
@@ -151,13 +158,15 @@ def patch(
                 inputs.breaks,
             )
             store = PatchStore(made / "store")
-            trained = _training(store, patcher, inputs)
+            trained = _tallied(store, patcher, inputs, inputs.training)
+            elsewhere = _tallied(store, patcher, inputs, _elsewhere(inputs) if trained else [])
             summary = {
                 "fingerprint": patcher.fingerprint,
                 "config": to_mapping(patcher.config),
                 "side_information": list(patcher.side_information),
                 "reads_ahead": patcher.reads_ahead,
                 "training": {"regions": list(map(str, inputs.training)), "wanted_mean": mean, **trained},
+                "elsewhere": elsewhere,
                 "score_source": measured,
                 "anchor_loss": inputs.anchor_loss(patcher),
                 "segmentation": segmentation,
@@ -173,14 +182,34 @@ def patch(
         f"patcher {patcher.fingerprint[:12]}: mean patch {where}{segmentation['mean']:.3f} on all "
         f"{segmentation['bases']:,} bases"
     )
+    inside, outside = trained.get("mean"), elsewhere.get("mean")
+    if patcher.config.needs_scores and inside and outside and not 1 / FAR <= outside / inside <= FAR:
+        logger.warning(
+            "outside the training region patches have %.3g letters on average, inside %.3g: a model will read more or "
+            "fewer of them there than was asked for. Fit on a region that is more like the rest (--train-region), or "
+            "cut by --mode fixed_stride",
+            *(outside, inside),
+        )
 
 
-def _training(store: "PatchStore", patcher: "Patcher", inputs: "Inputs") -> dict:
-    """Return the summary of the patches that start on bases of the training regions which count in the mean."""
+def _elsewhere(inputs: "Inputs") -> "list[Interval]":
+    """Return what lies in no training region."""
+    from genomelm.seq.annotation import complement
+    from genomelm.seq.interval import Interval
+
+    parts = []
+    for contig, length in inputs.genome.contigs.items():
+        inside = [region for region in inputs.training if region.contig == contig]
+        parts += complement(inside, length) if inside else [Interval(contig, 0, length)]
+    return parts
+
+
+def _tallied(store: "PatchStore", patcher: "Patcher", inputs: "Inputs", regions: "Iterable[Interval]") -> dict:
+    """Return the summary of the patches that start on bases of the regions which count in the mean."""
     from genomelm.patching.summary import Tally, total
 
     tallies = []
-    for region in inputs.training:
+    for region in regions:
         forced = patcher.forced(inputs.genome.contigs[region.contig], inputs.breaks(region.contig))
         tallies.append(Tally(len(region), patcher.rule, forced.positions - region.start))
         for start in range(region.start, region.end + 1, CHUNK):

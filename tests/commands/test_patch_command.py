@@ -41,6 +41,22 @@ def test_patch_writes_a_patcher_a_store_and_a_summary_twice_the_same(fasta, tmp_
     assert (patcher.segment(encode(sequence)) == store.starts("c2", 0, 10_004)).all()
 
 
+def test_a_mean_that_is_far_off_outside_the_training_region_is_told(fasta, tmp_path, caplog) -> None:
+    name, one, _, two = fasta.read_text().split()
+    regular = tmp_path / "regular.fa"
+    regular.write_text(f"{name}\n{one}{'ACGTTGCA' * 4000}{'N' * 5000}\n>c2\n{two}\n")
+    patch(fasta, tmp_path / "a", ["c1:1-16000"], mean=6, order=4)
+    assert not caplog.text
+    patch(regular, tmp_path / "b", ["c1:1-16000"], mean=6, order=4)
+    summary = json.loads((tmp_path / "b" / "summary.json").read_text())
+    assert summary["elsewhere"]["bases"] == 4000 + 32_000 + 10_000  # letters alone
+    assert not 4.8 < summary["elsewhere"]["mean"] < 7.5
+    assert f"outside the training region patches have {summary['elsewhere']['mean']:.3g} letters" in caplog.text
+    assert "inside 6" in caplog.text
+    patch(regular, tmp_path / "c", mode="fixed_stride", mean=6)
+    assert json.loads((tmp_path / "c" / "summary.json").read_text())["elsewhere"] == {}
+
+
 def test_runs_of_n_take_no_part_in_the_mean(fasta, tmp_path) -> None:
     lines = fasta.read_text().split("\n")
     gaps = tmp_path / "gaps.fa"
