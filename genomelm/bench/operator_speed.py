@@ -17,7 +17,7 @@ from genomelm.nn.hyena.filter import ImplicitFilter
 from genomelm.nn.hyena.modal import ModalFilter, modal_conv
 from genomelm.nn.hyena.modal import path_of as modal_path
 from genomelm.nn.s5 import S5Operator, reference
-from genomelm.nn.s5.readout import path_of as s5_path
+from genomelm.nn.s5.portable import path_of as s5_path
 from genomelm.runtime import counter_seed
 
 CHECKED = 4096

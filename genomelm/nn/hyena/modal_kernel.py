@@ -15,8 +15,6 @@ FEWEST = 8192
 """Rows of a long text."""
 ROWS, CHANNELS = 16, 32
 """Tile that a program holds, a channel a thread."""
-
-
 SIZES = ["length", "width", "count"]
 """Arguments that are not compiled in. Were the width known to be a multiple of 16, Triton would read several channels a
 thread and then shuffle them to the threads that need them, which takes longer than reading one by one."""
@@ -24,6 +22,7 @@ thread and then shuffle them to the threads that need them, which takes longer t
 
 @triton.jit
 def _row(tile, rows, row):
+    """Row `row` of a tile (rows, channels); each thread has its channel's, so nothing is exchanged."""
     return tl.sum(tl.where(rows[:, None] == row, tile, 0.0), 0)
 
 
